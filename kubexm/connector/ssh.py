@@ -1,0 +1,265 @@
+"""The ssh transport: a Fabric `Connection` behind the Connector interface.
+
+Fabric reads ssh_config and drives paramiko; dialling, host keys, credentials and the streams are
+this package's own. Neither is imported before the first `connect`: they cost a third of a second.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from kubexm.connector.channel import SshProcess
+from kubexm.connector.dial import dial, lost
+from kubexm.connector.ssh_link import DroppedError, Link
+from kubexm.connector.ssh_target import Target
+from kubexm.connector.tunnel import Tunnel
+from kubexm.errors import ConnectError, UnreachableError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Sequence
+
+    from paramiko import Channel, Transport
+
+    from kubexm.connector.endpoint import Endpoint
+
+_TRIES = 3
+_BACK_OFF_S = 0.25
+_SLOT_PAUSES_S = (0.01, 0.04, 0.16)
+
+
+class SshConnector:
+    """The Connector for one machine and one login user over ssh.
+
+    Args:
+        endpoint: Where, who, and with what.
+        bastion: A connected connector to go through. It stays its owner's to close.
+        follows_jumps: Go through the hosts that ssh_config's ProxyJump names, when no bastion
+            is given; those connections are this connector's own.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        bastion: SshConnector | None = None,
+        follows_jumps: bool = True,
+    ) -> None:
+        self._endpoint = endpoint
+        self._bastion = bastion
+        self._follows_jumps = follows_jumps and bastion is None
+        self._notices: list[str] = []
+        self._connecting = threading.Lock()
+        self._lock = threading.Lock()  # guards the next three
+        self._link: Link | None = None
+        self._hops: tuple[SshConnector, ...] = ()
+        self._closings = 0
+
+    def __repr__(self) -> str:
+        endpoint = self._endpoint
+        user = f"{endpoint.user}@" if endpoint.user else ""
+        port = f":{endpoint.port}" if endpoint.port else ""
+        state = "connected" if self.is_connected() else "not connected"
+        return f"<SshConnector {user}{endpoint.address or endpoint.name}{port}, {state}>"
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the operator should know: each new host key that was accepted."""
+        return tuple(self._notices)
+
+    def connect(self) -> None:
+        """See `Connector.connect`. A host that hangs up at once is tried again, a little later."""
+        with self._connecting:
+            if self.is_connected():
+                return
+            self.close()
+            with self._lock:
+                closings = self._closings
+            hops: list[SshConnector] = []
+            try:
+                link = self._establish(hops)
+            except BaseException:
+                _close_all(hops)
+                raise
+            with self._lock:
+                if self._closings == closings:
+                    self._link, self._hops = link, tuple(hops)
+                    return
+            link.close()
+            _close_all(hops)
+            message = "closed while connecting"
+            raise UnreachableError(message, host=self._endpoint.name)
+
+    def close(self) -> None:
+        """See `Connector.close`. Channels that are open end; whoever waits on one wakes."""
+        with self._lock:
+            link, self._link = self._link, None
+            hops, self._hops = self._hops, ()
+            self._closings += 1
+        if link is not None:
+            link.close()
+        _close_all(hops)
+
+    def is_connected(self) -> bool:
+        """Whether the connection stands, as far as is known here."""
+        link = self._link
+        return link is not None and link.is_alive
+
+    def open(self, command: str) -> SshProcess:
+        """See `Connector.open`."""
+        transport = self._transport()
+        from paramiko import SSHException
+
+        timeout_s = self._endpoint.connect_timeout_s
+        channel = self._channel(transport)
+        process = SshProcess(channel, host=self._endpoint.name)
+        # paramiko waits for the answer to the request on this event, and without a limit.
+        channel.event = _Patience(timeout_s)
+        try:
+            channel.exec_command(command.encode("utf-8", "surrogateescape"))
+        except TimeoutError as error:
+            process.kill()
+            message = f"the host did not start the command within {timeout_s:g} s"
+            raise UnreachableError(message, host=self._endpoint.name) from error
+        except (SSHException, EOFError, OSError) as error:
+            process.kill()
+            if not transport.is_active():
+                raise lost(self._endpoint.name, error) from error
+            message = "the host refuses to run commands"
+            raise ConnectError(
+                message,
+                host=self._endpoint.name,
+                hint="the account may be for file transfer only (ForceCommand, internal-sftp)",
+            ) from error
+        return process
+
+    def forward(self, address: str, port: int) -> Tunnel:
+        """A byte stream to another machine, as seen from this one (direct-tcpip).
+
+        Raises:
+            UnreachableError: The other machine cannot be reached from here, or the link is gone.
+            ConnectError: This one does not forward.
+        """
+        transport = self._transport()
+        from paramiko import ChannelException, SSHException
+
+        try:
+            channel = transport.open_channel(
+                "direct-tcpip", (address, port), ("", 0), timeout=self._endpoint.connect_timeout_s
+            )
+        except (SSHException, EOFError, OSError) as error:
+            if not transport.is_active():
+                raise lost(self._endpoint.name, error) from error
+            reason = error.text if isinstance(error, ChannelException) else str(error)
+            message = (
+                f"the bastion {self._endpoint.name} does not reach {address} port {port}: {reason}"
+            )
+            raise UnreachableError(
+                message,
+                hint="is the address right as seen from the bastion, and does it forward "
+                "(AllowTcpForwarding)?",
+            ) from error
+        return Tunnel(channel)
+
+    def _establish(self, hops: list[SshConnector]) -> Link:
+        """Connect, again when the host drops us, within the time for one connection."""
+        limit = time.monotonic() + self._endpoint.connect_timeout_s
+        tries = 0
+        while True:
+            tries += 1
+            target = Target(self._endpoint)
+            if self._follows_jumps and not hops:
+                self._connect_hops(target.jumps(), hops)
+            through = hops[-1] if hops else self._bastion
+            dialler = through.forward if through is not None else self._dial
+            try:
+                return Link.open(target, dialler, self._notices.append)
+            except DroppedError as error:
+                pause = _BACK_OFF_S * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                if tries == _TRIES or time.monotonic() + pause > limit:
+                    message = f"{error} ({tries} tries)"
+                    raise UnreachableError(message, host=error.host, hint=error.hint) from error
+                time.sleep(pause)
+
+    def _dial(self, address: str, port: int) -> socket.socket:
+        timeout_s = self._endpoint.connect_timeout_s
+        return dial(address, port, timeout_s=timeout_s, host=self._endpoint.name)
+
+    def _connect_hops(self, jumps: Iterable[Endpoint], hops: list[SshConnector]) -> None:
+        """Connect to each, the first directly, each next through the one before."""
+        for endpoint in jumps:
+            hop = SshConnector(endpoint, bastion=hops[-1] if hops else None, follows_jumps=False)
+            hops.append(hop)
+            hop.connect()
+            self._notices += hop.notices
+
+    def _transport(self) -> Transport:
+        link = self._link
+        if link is None:
+            message = "not connected"
+            raise UnreachableError(message, host=self._endpoint.name)
+        if not link.is_alive:
+            raise lost(self._endpoint.name, link.transport.saved_exception)
+        return link.transport
+
+    def _channel(self, transport: Transport) -> Channel:
+        """A new session channel.
+
+        sshd counts a command (MaxSessions) until it has our answer to its end, which may still
+        be on its way: a refusal is final only when it lasts.
+        """
+        from paramiko import SSHException
+
+        pauses = iter(_SLOT_PAUSES_S)
+        while True:
+            try:
+                return transport.open_session(timeout=self._endpoint.connect_timeout_s)
+            except (SSHException, EOFError, OSError) as error:
+                fault = self._no_channel(error, transport)
+                pause = None if isinstance(fault, UnreachableError) else next(pauses, None)
+                if pause is None:
+                    raise fault from error
+            time.sleep(pause)
+
+    def _no_channel(self, error: Exception, transport: Transport) -> ConnectError:
+        from paramiko import ChannelException
+
+        if not transport.is_active():
+            return lost(self._endpoint.name, error)
+        if "Timeout" in str(error):
+            return UnreachableError(
+                f"the host did not open a channel within {self._endpoint.connect_timeout_s:g} s",
+                host=self._endpoint.name,
+            )
+        reason = error.text if isinstance(error, ChannelException) else str(error)
+        return ConnectError(
+            f"the host refuses another session on this connection: {reason}",
+            host=self._endpoint.name,
+            hint="sshd allows 10 at a time by default (MaxSessions in sshd_config)",
+        )
+
+
+class _Patience(threading.Event):
+    """An event for which nobody waits longer than `timeout_s`."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__()
+        self._timeout_s = timeout_s
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not super().wait(self._timeout_s if timeout is None else timeout):
+            raise TimeoutError
+        return True
+
+
+def _close_all(hops: Sequence[SshConnector]) -> None:
+    for hop in reversed(hops):
+        hop.close()
+
+
+def plugin(endpoint: Endpoint) -> SshConnector:
+    """The entry point `ssh`."""
+    return SshConnector(endpoint)

@@ -1,0 +1,195 @@
+"""One established ssh connection: Fabric and paramiko, configured, opened once, taken down whole.
+
+Everything that either of them raises becomes an error of ours here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+from kubexm.connector.authentication import Authentication
+from kubexm.connector.dial import lost
+from kubexm.connector.host_key import HostKeyCheck
+from kubexm.connector.turn import prepare
+from kubexm.errors import ConnectError, KubexmError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fabric import Connection
+    from paramiko import Transport
+
+    from kubexm.connector.ssh_target import Target
+    from kubexm.connector.tunnel import Tunnel
+
+_IDLE_TICK_S = 5.0
+"""How often a silent transport looks around; closing wakes it at once. paramiko's own is 0.1 s."""
+_JOIN_S = 2.0
+
+
+class DroppedError(UnreachableError):
+    """The connection was closed before the ssh banner: trying again may help (MaxStartups)."""
+
+
+class Link:
+    """An authenticated connection. `close` may come from any thread, and more than once."""
+
+    def __init__(self, connection: Connection, transport: Transport) -> None:
+        self._connection = connection
+        self.transport = transport
+
+    @classmethod
+    def open(
+        cls,
+        target: Target,
+        dial: Callable[[str, int], socket.socket | Tunnel],
+        notice: Callable[[str], None],
+    ) -> Link:
+        """Dial, check the host key, log in.
+
+        Args:
+            target: Where to.
+            dial: Gives the byte stream to address and port.
+            notice: Told of a new host key.
+
+        Raises:
+            DroppedError: The host hung up before it said anything.
+            ConnectError: Anything else that went wrong; see its kinds.
+        """
+        endpoint, connection = target.endpoint, target.connection
+        config = target.settings
+        login = Authentication(
+            endpoint,
+            user=target.user,
+            place=str(target),
+            key_files=config.get("identityfile", ()),
+            only_key_files=config.get("identitiesonly") == "yes",
+        )
+        try:
+            alias = config.get("hostkeyalias")
+            check = HostKeyCheck(
+                endpoint, address=alias or target.address, port=0 if alias else target.port
+            )
+            stream = dial(target.address, target.port)
+            try:
+                _open(connection, stream, check, login, endpoint.connect_timeout_s)
+            except BaseException as error:
+                fault = _meaning(error, target)
+                _take_down(connection)
+                stream.close()
+                if fault is error:
+                    raise
+                raise fault from error
+        finally:
+            login.close()
+        for sentence in check.notices:
+            notice(sentence)
+        transport: Transport = connection.transport
+        transport.sock.settimeout(_IDLE_TICK_S)
+        return cls(connection, transport)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection stands, as far as is known here."""
+        return self.transport.is_active() and self.transport.is_authenticated()
+
+    def close(self) -> None:
+        """Close the connection and wait a moment for its thread to end."""
+        _take_down(self._connection)
+
+
+def _open(
+    connection: Connection,
+    stream: socket.socket | Tunnel,
+    check: HostKeyCheck,
+    login: Authentication,
+    timeout_s: float,
+) -> None:
+    from paramiko import Transport
+
+    def make_transport(stream: socket.socket | Tunnel, **options: Any) -> Transport:  # noqa: ANN401 - paramiko's own
+        transport = Transport(cast("socket.socket", stream), **options)
+        prepare(transport)
+        security = transport.get_security_options()
+        security.key_types = check.preferred(security.key_types)
+        transport.handshake_timeout = timeout_s
+        return transport
+
+    connection.client.set_missing_host_key_policy(check)
+    connection.connect_timeout = None
+    connection.connect_kwargs = {
+        "sock": stream,
+        "timeout": 2 * timeout_s,  # for the banner and the key exchange together
+        "banner_timeout": timeout_s,
+        "auth_timeout": timeout_s,
+        "channel_timeout": timeout_s,
+        "transport_factory": make_transport,
+        "auth_strategy": login,
+    }
+    connection.open()
+
+
+def _take_down(connection: Connection) -> None:
+    transport: Transport | None = connection.client.get_transport()
+    if transport is not None:
+        # Stops the timer of a key exchange that never began; its thread would hold the process.
+        transport.packetizer.complete_handshake()
+        with contextlib.suppress(Exception):  # wakes the thread that reads
+            transport.sock.shutdown(socket.SHUT_RDWR)
+    # Fabric leaves the client alone when it thinks that it is not connected.
+    for close in (connection.close, connection.client.close):
+        with contextlib.suppress(Exception):
+            close()
+    if transport is not None and transport.is_alive():
+        transport.join(_JOIN_S)
+
+
+def _meaning(error: BaseException, target: Target) -> BaseException:
+    """What paramiko raised while connecting, as one of our errors; ours pass as they are."""
+    if isinstance(error, KubexmError) or not isinstance(error, Exception):
+        return error
+    transport: Transport | None = target.connection.client.get_transport()
+    place = f"{target.address} port {target.port}"
+    if transport is None:
+        fault = ConnectError(f"{place}: {type(error).__name__}: {error}")
+    elif transport.remote_version:
+        fault = _after_banner(error, transport, place)
+    else:
+        fault = _before_banner(error, place, target.endpoint.connect_timeout_s)
+    return fault.on(target.endpoint.name)
+
+
+def _before_banner(error: Exception, place: str, timeout_s: float) -> ConnectError:
+    match error.__context__:
+        case EOFError() | ConnectionError():
+            return DroppedError(
+                f"{place} accepts connections but closes them before the ssh banner",
+                hint="sshd drops bursts (MaxStartups) and hosts that failed before "
+                "(PerSourcePenalties, fail2ban); or it is not sshd",
+            )
+        case TimeoutError():
+            reason = f"no banner within {timeout_s:g} s"
+        case _:
+            reason = str(error)
+    return UnreachableError(
+        f"{place} accepts connections but does not speak ssh: {reason}",
+        hint="is this sshd's port, and is the machine healthy?",
+    )
+
+
+def _after_banner(error: Exception, transport: Transport, place: str) -> ConnectError:
+    from paramiko import SSHException
+    from paramiko.ssh_exception import IncompatiblePeer
+
+    if isinstance(error, IncompatiblePeer):
+        return ConnectError(
+            f"{place} shares no algorithm with us: {error}",
+            hint="its sshd is too old, or is set to what paramiko does not do",
+        )
+    if transport.is_active() and not transport.initial_kex_done:
+        return UnreachableError(f"{place} did not finish the ssh key exchange in time")
+    if isinstance(error, (SSHException, EOFError, OSError)):
+        return lost("", error)
+    return ConnectError(f"{place}: {type(error).__name__}: {error}")

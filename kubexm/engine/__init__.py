@@ -1,0 +1,54 @@
+"""Walks a plan over hosts: side by side, each at its own pace, failures kept apart.
+
+In: a `Plan` and a `Runtime`. Out: a `RunReport`, and on the way an event for everything that
+happens; the terminal, JSON lines and every other reader are listeners.
+"""
+
+from kubexm.engine.bus import Bus, Listener
+from kubexm.engine.event import (
+    CommandEnded,
+    Event,
+    FactsRead,
+    HostConnected,
+    HostEnded,
+    HostNotice,
+    HostPlanned,
+    HostStarted,
+    OperationEnded,
+    OutputReceived,
+    RunEnded,
+    RunInterrupted,
+    RunStarted,
+    as_json,
+)
+from kubexm.engine.inquiry import command, facts, ping
+from kubexm.engine.report import ExitCode, HostReport, HostStatus, RunReport
+from kubexm.engine.walk import each, walk
+
+__all__ = [
+    "Bus",
+    "CommandEnded",
+    "Event",
+    "ExitCode",
+    "FactsRead",
+    "HostConnected",
+    "HostEnded",
+    "HostNotice",
+    "HostPlanned",
+    "HostReport",
+    "HostStarted",
+    "HostStatus",
+    "Listener",
+    "OperationEnded",
+    "OutputReceived",
+    "RunEnded",
+    "RunInterrupted",
+    "RunReport",
+    "RunStarted",
+    "as_json",
+    "command",
+    "each",
+    "facts",
+    "ping",
+    "walk",
+]

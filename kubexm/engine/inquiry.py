@@ -1,0 +1,144 @@
+"""Looking at hosts: a command, the facts, or only whether they answer. Nothing is converged."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from kubexm.connector import Connector, Notices
+from kubexm.engine.event import (
+    CommandEnded,
+    FactsRead,
+    HostConnected,
+    HostNotice,
+    OutputReceived,
+)
+from kubexm.engine.fleet import Part, new_run_id, now, side_by_side
+from kubexm.errors import CommandError
+from kubexm.facts import parse as parse_facts
+from kubexm.facts import script as facts_script
+from kubexm.runtime import Privilege, Runtime, is_image
+from kubexm.shell import Reply, Script
+
+if TYPE_CHECKING:
+    from kubexm.engine.bus import Bus
+    from kubexm.engine.report import RunReport
+    from kubexm.inventory import Host
+
+_LINE_BYTES = 1 << 16
+"""A line that is longer is given out in parts."""
+
+
+def ping(runtime: Runtime, bus: Bus) -> RunReport:
+    """Connect to every host and start a shell there, as the login user."""
+    run = new_run_id()
+
+    def work(host: Host) -> Part:
+        with runtime.connected(host) as connector:
+            _tell(host, connector, bus, run)
+            with runtime.session(host, connector, Privilege.LOGIN) as session:
+                session.ask(Script("true"), deadline_s=runtime.settings.timeout_s)
+                return Part(trips=session.trips)
+
+    return side_by_side("hosts.ping", runtime, bus, run, work)
+
+
+def facts(runtime: Runtime, bus: Bus) -> RunReport:
+    """Read every host's facts, as the login user unless the inventory insists on root."""
+    run = new_run_id()
+
+    def work(host: Host) -> Part:
+        with runtime.connected(host) as connector:
+            _tell(host, connector, bus, run)
+            with runtime.session(host, connector, Privilege.LOGIN) as session:
+                reply = session.ask(facts_script(), deadline_s=runtime.settings.timeout_s)
+                found = parse_facts(reply, image=is_image(host, connector))
+                bus.emit(FactsRead(run=run, time=now(), host=host.name, facts=found))
+                return Part(trips=session.trips)
+
+    return side_by_side("hosts.facts", runtime, bus, run, work)
+
+
+def command(text: str, runtime: Runtime, bus: Bus) -> RunReport:
+    """Run a user's shell command on every host: a channel of its own, the login environment.
+
+    Args:
+        text: POSIX sh; its stdin is /dev/null. A status other than 0 fails the host.
+        runtime: The hosts. Its timeout is the command's deadline, enforced on the host.
+        bus: Where events go.
+    """
+    run = new_run_id()
+
+    def work(host: Host) -> Part:
+        with runtime.connected(host) as connector:
+            _tell(host, connector, bus, run)
+            began = time.monotonic()
+            output = _Output(host.name, bus, run)
+            with runtime.session(host, connector, Privilege.LOGIN, login=True) as session:
+                result = session.run(
+                    (Script(text),),
+                    deadline_s=runtime.settings.timeout_s,
+                    listener=output.receive,
+                )
+            output.end()
+            reply = next(reply for reply in result.whole() if isinstance(reply, Reply))
+            bus.emit(
+                CommandEnded(
+                    run=run,
+                    time=now(),
+                    host=host.name,
+                    command=text,
+                    reply=reply,
+                    duration_s=time.monotonic() - began,
+                )
+            )
+            if reply.exit_status != 0:
+                msg = f"the command ended with exit status {reply.exit_status}"
+                raise CommandError(
+                    msg,
+                    command=text,
+                    exit_status=reply.exit_status,
+                    stdout=reply.text,
+                    stderr=reply.stderr.decode("utf-8", "replace"),
+                )
+            return Part(trips=session.trips)
+
+    return side_by_side("hosts.run", runtime, bus, run, work)
+
+
+class _Output:
+    """What a command prints, as events of whole lines. The thread that reads it calls."""
+
+    def __init__(self, host: str, bus: Bus, run: str) -> None:
+        self._host = host
+        self._bus = bus
+        self._run = run
+        self._rest = {"stdout": b"", "stderr": b""}
+
+    def receive(self, number: int, stream: str, data: bytes) -> None:
+        """See `kubexm.shell.OutputListener`."""
+        del number
+        lines, newline, self._rest[stream] = (self._rest[stream] + data).rpartition(b"\n")
+        if len(self._rest[stream]) > _LINE_BYTES:
+            lines, newline, self._rest[stream] = lines + newline + self._rest[stream], b"", b""
+        self._emit(stream, lines + newline)
+
+    def end(self) -> None:
+        """Give out last lines that have no end."""
+        for stream, rest in self._rest.items():
+            self._emit(stream, rest)
+
+    def _emit(self, stream: str, data: bytes) -> None:
+        if data:
+            text = data.decode("utf-8", "replace")
+            event = OutputReceived(
+                run=self._run, time=now(), host=self._host, stream=stream, text=text
+            )
+            self._bus.emit(event)
+
+
+def _tell(host: Host, connector: Connector, bus: Bus, run: str) -> None:
+    bus.emit(HostConnected(run=run, time=now(), host=host.name))
+    if isinstance(connector, Notices):
+        for notice in connector.notices:
+            bus.emit(HostNotice(run=run, time=now(), host=host.name, message=notice))

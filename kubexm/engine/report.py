@@ -1,0 +1,92 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kubexm.errors import KubexmError
+    from kubexm.runner import Outcome
+
+
+class HostStatus(StrEnum):
+    """How a host's part of a run ended."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    INTERRUPTED = "interrupted"
+    """The run was stopped before or while the host was at work."""
+
+
+class ExitCode(IntEnum):
+    """Of the `inv` commands (DESIGN §10)."""
+
+    DONE = 0
+    FAILED = 2
+    CHANGES = 3
+    """Only with --detailed-exitcode: the check found changes."""
+    UNREACHABLE = 4
+    USAGE = 5
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReport:
+    """One host's part of a run.
+
+    Args:
+        host: The inventory's name.
+        status: How it ended.
+        outcomes: Step name and outcome of every operation, in order.
+        duration_s: Connecting included.
+        error: What ended it early, or the first failed operation's error.
+        trips: Round trips of its session, facts included.
+    """
+
+    host: str
+    status: HostStatus
+    outcomes: tuple[tuple[str, Outcome], ...] = ()
+    duration_s: float = 0
+    error: KubexmError | None = None
+    trips: int = 0
+
+    def count(self, status: str) -> int:
+        """How many operations ended so."""
+        return sum(outcome.status == status for _, outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Every host's part, in inventory order."""
+
+    run: str
+    hosts: tuple[HostReport, ...]
+    check: bool = False
+    interrupted: bool = False
+    duration_s: float = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether any host was changed (in check mode: would be)."""
+        return any(outcome.changed for host in self.hosts for _, outcome in host.outcomes)
+
+    def exit_code(self, *, detailed: bool = False) -> ExitCode:
+        """The process's exit code.
+
+        Args:
+            detailed: A check that found changes is told apart.
+        """
+        statuses = {host.status for host in self.hosts}
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        if HostStatus.FAILED in statuses:
+            return ExitCode.FAILED
+        if HostStatus.UNREACHABLE in statuses:
+            return ExitCode.UNREACHABLE
+        if detailed and self.check and self.changed:
+            return ExitCode.CHANGES
+        return ExitCode.DONE

@@ -1,0 +1,107 @@
+"""Entry points, found lazily: a name becomes an object when somebody asks for it.
+
+Every fault names the distribution that registered the entry point, so that a user knows
+which package to fix. Nothing here knows what a group's objects are; the caller checks that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+from kubexm.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECTORS = "kubexm.connectors"
+FAMILIES = "kubexm.families"
+OPERATIONS = "kubexm.operations"
+TASKS = "kubexm.tasks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One entry point: where it came from, and the way to its object."""
+
+    group: str
+    name: str
+    distribution: str
+    entry: EntryPoint
+
+    def load(self) -> object:
+        """Import and return the object.
+
+        Raises:
+            PluginError: The import failed, whatever the reason; the cause is attached.
+        """
+        try:
+            return self.entry.load()
+        except Exception as error:
+            message = (
+                f"the plugin {self.name!r} of {self.group} from {self.distribution} "
+                f"does not load: {type(error).__name__}: {error}"
+            )
+            raise PluginError(
+                message,
+                group=self.group,
+                name=self.name,
+                distribution=self.distribution,
+                hint=f"reinstall or remove {self.distribution}",
+            ) from error
+
+    def fault(self, reason: str) -> PluginError:
+        """An error about this plugin, for callers that find its object wanting."""
+        return PluginError(
+            f"the plugin {self.name!r} of {self.group} from {self.distribution}: {reason}",
+            group=self.group,
+            name=self.name,
+            distribution=self.distribution,
+            hint=f"report it to the authors of {self.distribution}",
+        )
+
+
+def plugins(group: str) -> Mapping[str, Plugin]:
+    """Every plugin of a group by name, sorted by name.
+
+    Raises:
+        PluginError: Two distributions registered one name.
+    """
+    found: dict[str, Plugin] = {}
+    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
+        distribution = entry.dist.name if entry.dist is not None else "an unknown distribution"
+        other = found.get(entry.name)
+        if other is not None and other.entry.value == entry.value:
+            continue
+        if other is not None:
+            message = (
+                f"{group} has two plugins named {entry.name!r}: "
+                f"from {other.distribution} and from {distribution}"
+            )
+            raise PluginError(
+                message,
+                group=group,
+                name=entry.name,
+                distribution=distribution,
+                hint="uninstall one of the two",
+            )
+        found[entry.name] = Plugin(
+            group=group, name=entry.name, distribution=distribution, entry=entry
+        )
+    return found
+
+
+def plugin(group: str, name: str) -> Plugin:
+    """The plugin of that name.
+
+    Raises:
+        PluginError: There is none; the hint lists those that exist.
+    """
+    known = plugins(group)
+    if name in known:
+        return known[name]
+    message = f"no plugin named {name!r} in {group}"
+    listed = ", ".join(known) or "none, not even kubexm's own: reinstall kubexm"
+    hint = f"install the distribution that provides it; installed: {listed}"
+    raise PluginError(message, group=group, name=name, hint=hint)

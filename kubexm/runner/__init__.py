@@ -1,0 +1,49 @@
+"""Operations on one open host.
+
+In: operations (values) and a `Host`. Out: an `Outcome` for each. `converge` does it in one
+round trip when nothing changes and in two when something does. Handlers come from plugins.
+"""
+
+from kubexm.runner.converge import check, converge
+from kubexm.runner.decide import Pending
+from kubexm.runner.diff import fields_diff, text_diff
+from kubexm.runner.family import Catalogue, Family, OperationPlugin
+from kubexm.runner.host import Host
+from kubexm.runner.operation import (
+    EVERYTHING,
+    AnyHandler,
+    Change,
+    Handler,
+    Notes,
+    Operation,
+    Scope,
+    overlaps,
+    scope,
+)
+from kubexm.runner.outcome import Outcome, Status, first_error
+from kubexm.runner.template import render
+
+__all__ = [
+    "EVERYTHING",
+    "AnyHandler",
+    "Catalogue",
+    "Change",
+    "Family",
+    "Handler",
+    "Host",
+    "Notes",
+    "Operation",
+    "OperationPlugin",
+    "Outcome",
+    "Pending",
+    "Scope",
+    "Status",
+    "check",
+    "converge",
+    "fields_diff",
+    "first_error",
+    "overlaps",
+    "render",
+    "scope",
+    "text_diff",
+]

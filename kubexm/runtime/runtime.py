@@ -1,0 +1,197 @@
+"""The state of one run: which hosts, how to reach them, and their sessions."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from kubexm.connector import Bootless, Notices
+from kubexm.errors import HostError, UsageError
+from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
+from kubexm.registry import CONNECTORS, plugin
+from kubexm.runner import Catalogue
+from kubexm.runner import Host as OpenHost
+from kubexm.shell import Escalation, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kubexm.connector import Connector, ConnectorFactory
+
+
+class Privilege(StrEnum):
+    """Whom a piece of work needs to be on the host."""
+
+    LOGIN = "login"
+    """The login user, unless the inventory or --become says otherwise."""
+    ROOT = "root"
+    """Root, unless the inventory forbids it (`become: false`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run goes about it.
+
+    Args:
+        check: Predict instead of changing.
+        forks: Hosts at work at once.
+        timeout_s: For each trip to a host, enforced on the host.
+    """
+
+    check: bool = False
+    forks: int = 50
+    timeout_s: float = 900
+
+    def __post_init__(self) -> None:
+        if self.forks < 1:
+            message = "--forks must be at least 1"
+            raise UsageError(message)
+        if self.timeout_s <= 0:
+            message = "--timeout must be more than 0 seconds"
+            raise UsageError(message)
+
+
+class Runtime:
+    """An inventory, a selection of its hosts, and the way to each of them.
+
+    Plugins are loaded here, so that a broken one is told before any host is touched. `_lock`
+    guards the set of open sessions, which `abort` drops from another thread.
+
+    Args:
+        inventory: All hosts.
+        hosts: Those to work on, in inventory order.
+        settings: How to go about it.
+
+    Raises:
+        PluginError: A connector or a family does not load, or is not installed.
+    """
+
+    def __init__(
+        self, inventory: Inventory, hosts: tuple[Host, ...], settings: Settings | None = None
+    ) -> None:
+        self.inventory = inventory
+        self.hosts = hosts
+        self.settings = settings or Settings()
+        self.catalogue = Catalogue.installed()
+        self._factories = {name: _factory(name) for name in {host.connection for host in hosts}}
+        self._lock = threading.Lock()
+        self._sessions: set[Session] = set()
+        self._aborted = False
+
+    def __repr__(self) -> str:
+        return f"<Runtime of {self.inventory.path}: {len(self.hosts)} hosts>"
+
+    @contextmanager
+    def connected(self, host: Host) -> Iterator[Connector]:
+        """A connection to a host, closed at the end.
+
+        Raises:
+            ConnectError: It could not be reached, or would not let us in.
+        """
+        connector = self._factories[host.connection](host.endpoint)
+        try:
+            connector.connect()
+        except HostError as error:
+            connector.close()
+            raise error.on(host.name) from error.__cause__
+        try:
+            yield connector
+        finally:
+            connector.close()
+
+    @contextmanager
+    def session(
+        self,
+        host: Host,
+        connector: Connector,
+        privilege: Privilege = Privilege.ROOT,
+        *,
+        login: bool = False,
+    ) -> Iterator[Session]:
+        """A session on a connected host, as the user that the work needs.
+
+        Args:
+            host: Whose.
+            connector: Connected.
+            privilege: What the work needs; the inventory's `become` may widen or forbid it.
+            login: Keep the login environment (a user's own command).
+
+        Raises:
+            ConnectError: The shell did not start, or the user could not become another.
+        """
+        session = Session.open(
+            connector.open,
+            _escalation(host, privilege),
+            timeout_s=host.endpoint.connect_timeout_s,
+            login=login,
+        )
+        with self._lock:
+            aborted = self._aborted
+            self._sessions.add(session)
+        try:
+            if aborted:
+                message = "the run was interrupted"
+                raise HostError(message, host=host.name)
+            yield session
+        finally:
+            with self._lock:
+                self._sessions.discard(session)
+            session.close()
+
+    @contextmanager
+    def open(self, host: Host) -> Iterator[OpenHost]:
+        """A host with a root session and facts.
+
+        Raises:
+            ConnectError: See `connected` and `session`.
+            SessionLostError: The link broke while the facts were read.
+        """
+        with self.connected(host) as connector, self.session(host, connector) as session:
+            yield OpenHost.open(
+                host.name,
+                session,
+                self.catalogue,
+                family=host.family,
+                image=is_image(host, connector),
+                check=self.settings.check,
+                deadline_s=self.settings.timeout_s,
+                notices=connector.notices if isinstance(connector, Notices) else (),
+            )
+
+    def abort(self) -> None:
+        """Drop every session at once; a script that is at work ends by itself on the host."""
+        with self._lock:
+            self._aborted = True
+            sessions = tuple(self._sessions)
+        for session in sessions:
+            session.kill()
+
+
+def is_image(host: Host, connector: Connector) -> bool:
+    """Whether nothing has booted where the connector leads: it knows, or the inventory says so."""
+    told = isinstance(connector, Bootless) and connector.is_image
+    return told or host.mode is MachineMode.IMAGE
+
+
+def _factory(name: str) -> ConnectorFactory:
+    """The connector plugin of that name."""
+    found = plugin(CONNECTORS, name)
+    factory = found.load()
+    if not callable(factory):
+        msg = "expected a function from Endpoint to Connector"
+        raise found.fault(msg)
+    return cast("ConnectorFactory", factory)
+
+
+def _escalation(host: Host, privilege: Privilege) -> Escalation:
+    """The inventory's, where the work needs it or the inventory insists."""
+    match host.become:
+        case BecomeMode.TRUE:
+            return host.escalation
+        case BecomeMode.AUTO if privilege is Privilege.ROOT:
+            return host.escalation
+        case _:
+            return Escalation()

@@ -1,0 +1,31 @@
+"""The wire: scripts go in, replies come out, over one persistent `sh` per machine and user.
+
+In: `Script` and `Guarded` values. Out: `Reply` and `GuardedReply` values, in order.
+A connector (next layer up) supplies the `Process` whose three pipes carry the bytes.
+"""
+
+from kubexm.shell.escalation import Become, Escalation
+from kubexm.shell.frame import BatchReply, Frame, Guarded, GuardedReply, Reply, Verdict, digest
+from kubexm.shell.process import Exchange, Process
+from kubexm.shell.script import Library, Script, quote
+from kubexm.shell.session import FILE, OutputListener, Session
+
+__all__ = [
+    "FILE",
+    "BatchReply",
+    "Become",
+    "Escalation",
+    "Exchange",
+    "Frame",
+    "Guarded",
+    "GuardedReply",
+    "Library",
+    "OutputListener",
+    "Process",
+    "Reply",
+    "Script",
+    "Session",
+    "Verdict",
+    "digest",
+    "quote",
+]

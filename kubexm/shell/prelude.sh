@@ -1,0 +1,240 @@
+# Functions that every session holds: frames, deadlines, guarded apply, digests, atomic writes.
+# POSIX sh; runs under dash, bash, busybox ash and mksh. Names start with kx_; no `local`,
+# because scripts run in subshells and the loop's own variables are few and listed here:
+#   kx_token  what marks our lines on both streams          kx_mark  "<session>." for environments
+#   kx_mode   apply, stale or stop: the state of a batch    kx_count of batches so far
+#   kx_dog    pid of the running watchdog                   kx_late  set when it has fired
+# shellcheck shell=sh
+# The session sets these two before it loads this file.
+: "${kx_token:?}" "${kx_mark:?}"
+
+kx_mode=apply
+kx_count=0
+kx_dog=
+kx_late=
+trap 'kx_late=1' USR1
+# However the loop ends, its watchdog goes with it. Subshells start without these traps.
+trap 'exit 9' HUP INT PIPE TERM
+trap 'kx_arm 0' EXIT
+
+# kx_batch: a batch begins. The mark tells its processes from those of earlier batches, whose
+# daemons may live on; the program's text is forgotten, because it may hold secrets.
+kx_batch() {
+  # shellcheck disable=SC2034 # the loop's
+  kx_program=
+  kx_mode=apply
+  kx_count=$((kx_count + 1))
+  export KUBEXM_MARK="$kx_mark$kx_count."
+}
+
+# A marker line on both streams. A failed write means that nobody is listening: stop here.
+kx_say() {
+  echo "$kx_token $*" || exit 9
+  echo "$kx_token $*" >&2 || exit 9
+}
+
+# kx_begin NUMBER: open a frame.
+kx_begin() {
+  kx_say b "$1"
+  kx_check "$1"
+}
+
+# kx_check NUMBER: after a deadline the session ends, because what the batch would do next rests
+# on a change of unknown effect.
+kx_check() {
+  [ -n "$kx_late" ] || return 0
+  wait "$kx_dog" 2>/dev/null
+  kx_dog=
+  kx_say e "$1" late
+  exit 9
+}
+
+# kx_end NUMBER STATUS: close a frame.
+kx_end() {
+  kx_check "$1"
+  kx_say e "$1" "$2"
+}
+
+# kx_do SCRIPT: evaluate it, in a subshell, without arguments and without the token, which would
+# turn the output of `set` into marker lines.
+kx_do() {
+  kx_text=$1
+  unset kx_token
+  set --
+  eval "$kx_text"
+}
+
+# kx_payload BYTES: exactly so many bytes of the session's stdin; false when there were fewer or
+# nobody took them. Not `head -c`: busybox reads ahead. Two dd calls keep memory bounded. The
+# line behind the payload proves that it was whole.
+kx_payload() {
+  if [ "$1" -ge 65536 ]; then
+    dd bs=65536 count="$(($1 / 65536))" iflag=fullblock 2>/dev/null || return 1
+  fi
+  if [ "$(($1 % 65536))" != 0 ]; then
+    dd bs="$(($1 % 65536))" count=1 iflag=fullblock 2>/dev/null || return 1
+  fi
+  IFS= read -r kx_line && [ "$kx_line" = "$kx_token" ]
+}
+
+# kx_abandon: nobody will send the rest of a payload. Its script must not take half for the
+# whole, so it is ended before it sees the end of the pipe, which we hold.
+kx_abandon() {
+  kill -s KILL "$$"
+  kx_reap STOP
+  kx_reap KILL
+  exit 9
+}
+
+# kx_eval SCRIPT BYTES: run a script in a subshell with its payload; what it leaves unread of
+# the payload is swallowed, so that the next frame starts where it should.
+kx_eval() {
+  if [ "$2" = - ]; then
+    (kx_do "$1") </dev/null
+  else
+    { kx_payload "$2" || kx_abandon; } | {
+      (kx_do "$1")
+      kx_status=$?
+      cat >/dev/null
+      exit "$kx_status"
+    }
+  fi
+}
+
+# kx_run NUMBER SCRIPT BYTES: a plain frame.
+kx_run() {
+  kx_begin "$1"
+  kx_eval "$2" "$3"
+  kx_end "$1" "$?"
+}
+
+# kx_guard NUMBER DIGEST PROBE CHANGE BYTES UNMET: one operation of trip 2.
+# DIGEST is that of the reading on which the decision rests. CHANGE may be empty. UNMET is 1
+# when that reading said that a prerequisite is missing: still so means that this is the end.
+kx_guard() {
+  kx_begin "$1"
+  if [ "$kx_mode" = apply ]; then
+    kx_seen=$({
+      (kx_do "$3") </dev/null 2>/dev/null
+      echo "$?"
+    } | kx_digest)
+    kx_check "$1"
+    [ "$kx_seen" = "$2" ] || kx_mode=stale
+  fi
+  if [ "$5" != - ] && { [ "$kx_mode" != apply ] || [ "$6" = 1 ] || [ -z "$4" ]; }; then
+    kx_payload "$5" >/dev/null || exit 9
+  fi
+  case $kx_mode in
+  stop) kx_say s skipped ;;
+  stale)
+    kx_say s stale
+    (kx_do "$3") </dev/null
+    ;;
+  *)
+    if [ "$6" = 1 ]; then
+      kx_mode=stop
+      kx_say s unmet
+    elif [ -z "$4" ]; then
+      kx_say s same
+    else
+      kx_say s change
+      kx_eval "$4" "$5"
+      kx_status=$?
+      kx_check "$1"
+      kx_say s after "$kx_status"
+      if [ "$kx_status" = 0 ]; then
+        (kx_do "$3") </dev/null
+      else
+        kx_mode=stop
+        (exit 0)
+      fi
+    fi
+    ;;
+  esac
+  kx_end "$1" "$?"
+}
+
+# kx_arm SECONDS GRACE: replace the watchdog; 0 disarms. On time-out it tells the loop, sends
+# TERM to everything that carries this batch's mark, waits up to GRACE seconds, sends KILL.
+# The mark is read from environments, not from process groups: dpkg and daemons leave those.
+kx_arm() {
+  if [ -n "$kx_dog" ]; then
+    # mksh sleeps over a signal that comes just before it waits, so it is sent again; the
+    # subshell lets others run
+    while kill "$kx_dog" 2>/dev/null && kx_alive "$kx_dog"; do (:); done
+    # USR1 may cut the first one short; when both are over, it cannot come any more
+    wait "$kx_dog" 2>/dev/null
+    wait "$kx_dog" 2>/dev/null
+    kx_dog=
+  fi
+  # what it watched over has ended in time
+  kx_late=
+  [ "$1" != 0 ] || return 0
+  (
+    kx_sleep=
+    trap '[ -n "$kx_sleep" ] && kill -s KILL "$kx_sleep" && exit' TERM
+    sleep "$1" &
+    kx_sleep=$!
+    wait "$kx_sleep"
+    trap '' TERM
+    # a loop that was killed outright leaves its number to somebody else
+    grep -q -e "KUBEXM_MARK=$kx_mark" "/proc/$$/environ" && kill -s USR1 "$$"
+    # stopped first, so that no script sees its command end and goes on with the next one
+    kx_reap STOP
+    kx_reap TERM
+    kx_reap CONT
+    trap exit TERM
+    # most end at once; a sleep that knows no fractions does not matter here
+    sleep 0.1
+    kx_left=$2
+    while [ "$kx_left" -gt 0 ] && kx_reap 0; do
+      sleep 1
+      kx_left=$((kx_left - 1))
+    done
+    kx_left=5
+    while [ "$kx_left" -gt 0 ] && kx_reap KILL; do
+      sleep 1
+      kx_left=$((kx_left - 1))
+    done
+  ) </dev/null >/dev/null 2>&1 &
+  kx_dog=$!
+}
+
+# kx_reap SIGNAL: signal every marked process but the loop and the caller; false when there was
+# none. Forked subshells still show the environment that the loop was started with: mark 0.
+kx_reap() {
+  kx_any=1
+  read -r kx_self </proc/self/stat
+  kx_self=${kx_self%% *}
+  # shellcheck disable=SC2013 # one word a line: the names of /proc hold no blanks
+  for kx_found in $(grep -l -e "KUBEXM_MARK=$kx_mark${kx_count}[.]" \
+    -e "KUBEXM_MARK=${kx_mark}0[.]" /proc/[0-9]*/environ 2>/dev/null); do
+    kx_found=${kx_found#/proc/}
+    kx_found=${kx_found%/environ}
+    case $kx_found in "$$" | "$kx_self") continue ;; esac
+    kx_alive "$kx_found" || continue
+    kill -s "$1" "$kx_found" 2>/dev/null && kx_any=0
+  done
+  return "$kx_any"
+}
+
+# kx_alive PID: it exists and is not a zombie.
+kx_alive() {
+  kx_line=
+  read -r kx_line 2>/dev/null <"/proc/$1/stat"
+  case ${kx_line##*) } in
+  "" | Z* | X*) return 1 ;;
+  esac
+}
+
+# kx_digest: the SHA-256 of stdin in hexadecimal.
+if command -v sha256sum >/dev/null 2>&1; then
+  kx_digest() { sha256sum | cut -d ' ' -f 1; }
+elif command -v openssl >/dev/null 2>&1; then
+  kx_digest() { openssl dgst -sha256 | sed 's/.*= *//'; }
+else
+  kx_digest() {
+    echo 'kubexm: neither sha256sum nor openssl is installed' >&2
+    return 127
+  }
+fi

@@ -1,0 +1,119 @@
+"""POSIX sh text as a value. Nothing else in kubexm builds command strings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+", re.ASCII)
+_RESERVED = re.compile(
+    "case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while", re.ASCII
+)
+_UNSENDABLE = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+
+
+def quote(text: str) -> str:
+    """One shell word that means exactly `text`.
+
+    Plain words stay as they are, unless a shell would take them for more than a name. A word
+    is never left unquoted because of what a locale calls a letter.
+
+    Raises:
+        ValueError: The text holds a NUL, which no shell word can, or half a surrogate pair.
+    """
+    if _UNSENDABLE.search(text):
+        message = "a shell word cannot hold a NUL or half a surrogate pair"
+        raise ValueError(message)
+    if _PLAIN.fullmatch(text) and not _RESERVED.fullmatch(text):
+        return text
+    # not '"'"', which costs bash time quadratic in the number of quotes
+    return "'" + text.replace("'", r"'\''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Shell functions that scripts call; a session sends each library at most once.
+
+    Args:
+        name: Unique among libraries, by custom the module that ships it.
+        text: Function definitions only, in POSIX sh. It is evaluated in the session's own
+            shell, so it must not print, exit or change the directory.
+    """
+
+    name: str
+    text: str = field(repr=False)
+
+    def call(self, function: str, *arguments: str, payload: bytes | None = None) -> Script:
+        """A script that calls one of the library's functions with quoted arguments.
+
+        Args:
+            function: The function's name.
+            arguments: Its arguments; each is quoted here.
+            payload: Bytes for the function's stdin.
+        """
+        words = " ".join((function, *map(quote, arguments)))
+        return Script(words, libraries=(self,), payload=payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """POSIX sh text with what it needs to run.
+
+    `$$`, EXIT traps and background jobs that keep the pipes have no place in a script of
+    ours: it runs in a subshell of a shared session.
+
+    Args:
+        text: The program. It runs with stdin from `payload`, else from /dev/null.
+        payload: Bytes for stdin. Content goes here, never into `text`: arguments show in
+            `ps`, and here-documents land in /tmp under bash.
+        libraries: Whose functions `text` calls.
+        secret: Neither the text, the payload nor the reply may be shown.
+        deadline_s: Seconds after which the machine ends it; 0 leaves it to the batch.
+    """
+
+    text: str
+    payload: bytes | None = None
+    libraries: tuple[Library, ...] = ()
+    secret: bool = False
+    deadline_s: float = 0
+
+    def __post_init__(self) -> None:
+        if _UNSENDABLE.search(self.text):
+            message = "a script cannot hold a NUL or half a surrogate pair; send bytes as payload"
+            raise ValueError(message)
+
+    def __repr__(self) -> str:
+        if self.secret:
+            return "Script(***)"
+        size = "" if self.payload is None else f", payload={len(self.payload)} bytes"
+        return f"Script({self.text!r}{size})"
+
+    @classmethod
+    def command(cls, *arguments: str) -> Script:
+        """One simple command, every word quoted."""
+        return cls(" ".join(map(quote, arguments)))
+
+    def then(self, other: Script) -> Script:
+        """This script and, when it succeeded, the other. At most one of them has a payload.
+
+        Raises:
+            ValueError: Both have a payload.
+        """
+        if self.payload is not None and other.payload is not None:
+            message = "two scripts with a payload each cannot be joined"
+            raise ValueError(message)
+        return Script(
+            f"{self.text}\nkx_status=$?; [ $kx_status = 0 ] || exit $kx_status\n{other.text}",
+            payload=self.payload if other.payload is None else other.payload,
+            libraries=tuple(dict.fromkeys((*self.libraries, *other.libraries))),
+            secret=self.secret or other.secret,
+            deadline_s=max(self.deadline_s, other.deadline_s),
+        )
+
+    def hidden(self) -> Script:
+        """The same script, marked secret."""
+        return replace(self, secret=True)
+
+    def within(self, deadline_s: float) -> Script:
+        """The same script with a deadline of its own, in seconds."""
+        return replace(self, deadline_s=deadline_s)

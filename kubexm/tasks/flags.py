@@ -1,0 +1,201 @@
+"""The flags that every fleet task takes, from one decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
+
+from invoke.exceptions import Exit, ParseError
+from invoke.tasks import Task
+
+from kubexm.errors import KubexmError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from invoke.context import Context
+
+P = ParamSpec("P")
+
+OUTPUTS = ("rich", "plain", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """The values of a fleet task's flags, as the command line gave them.
+
+    Args:
+        inventory: Path; empty for $KUBEXM_INVENTORY, else inventories/default.yaml.
+        limit: Which hosts; `None` for all. Empty is an error: an unset variable is not "all".
+        check: Predict, change nothing.
+        diff: Show what changes, as unified diffs.
+        forks: Hosts at work at once.
+        extra_var: "name=value", above everything in the inventory.
+        only: Comma-separated steps to walk.
+        skip: Comma-separated steps to leave out.
+        output: rich (on a terminal that can do it; elsewhere the same as plain), plain or json.
+        timeout: Seconds for each trip to a host.
+        verbose: 1 also shows what did not change, every host, and what commands print while
+            they print it; 2 also what changes printed.
+        detailed_exitcode: Exit with 3 when a check found changes.
+        user: The login user on every host.
+        private_key: Path of a private key.
+        ask_pass: Ask for the login password.
+        become: Become root for everything.
+        ask_become_pass: Ask for the password of sudo.
+    """
+
+    inventory: str = ""
+    limit: str | None = None
+    check: bool = False
+    diff: bool = False
+    forks: int = 50
+    extra_var: tuple[str, ...] = ()
+    only: str = ""
+    skip: str = ""
+    output: str = "rich"
+    timeout: int = 900
+    verbose: int = 0
+    detailed_exitcode: bool = False
+    user: str = ""
+    private_key: str = ""
+    ask_pass: bool = False
+    become: bool = False
+    ask_become_pass: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            message = f"--output is one of {', '.join(OUTPUTS)}, not {self.output!r}"
+            raise UsageError(message)
+
+
+HELP = {
+    "inventory": "inventory file (default $KUBEXM_INVENTORY, else inventories/default.yaml)",
+    "limit": "which hosts: names, groups, globs; !term leaves out, &term narrows",
+    "check": "predict, change nothing",
+    "diff": "show each change as a unified diff",
+    "forks": "hosts at work at once",
+    "extra_var": "name=value, above everything in the inventory; may be repeated",
+    "only": "comma-separated steps to walk",
+    "skip": "comma-separated steps to leave out",
+    "output": "rich, plain or json (JSON lines, schema kubexm.event/1)",
+    "timeout": "seconds for each trip to a host",
+    "verbose": "also what did not change, and output as it comes; -vv: also of changes",
+    "detailed_exitcode": "exit with 3 when a check found changes",
+    "user": "login user on every host",
+    "private_key": "path of the private key to log in with",
+    "ask_pass": "ask for the login password",
+    "become": "become root for everything, not only where it is needed",
+    "ask_become_pass": "ask for the password of sudo",
+}
+_SHORT = {"inventory": "i", "limit": "l", "forks": "f", "extra_var": "e", "verbose": "v"}
+
+
+class _WholeNumber(int):
+    """An `int` that invoke reads without a traceback when it is none."""
+
+    def __new__(cls, text: str) -> Self:
+        """Read it.
+
+        Raises:
+            ParseError: It is not a whole number.
+        """
+        try:
+            return super().__new__(cls, text)
+        except ValueError as error:
+            message = f"{text!r} is not a whole number"
+            raise ParseError(message) from error
+
+
+class _FleetTask(Task[Any]):
+    """An invoke task whose short flags are those of `_SHORT` and no others."""
+
+    def arg_opts(
+        self,
+        name: str,
+        default: Any,  # noqa: ANN401 - as invoke has it
+        taken_names: set[str],
+    ) -> dict[str, Any]:
+        options: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name in _SHORT:
+            options["names"] = (*options["names"], _SHORT[name])
+        if options.get("kind") is int and not options.get("incrementable"):
+            options["kind"] = _WholeNumber
+        return options
+
+
+def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., None]]:
+    """An invoke task that runs on a fleet and takes every flag of `Flags`.
+
+    The decorated function gets a `Fleet` and then its own arguments, which become flags as in
+    any invoke task. When it returns, the process exits with the code that the fleet's runs
+    came to (DESIGN §10); a `KubexmError` is shown with its hint, without a traceback.
+
+    Args:
+        body: Its name, docstring and arguments are the task's.
+
+    Raises:
+        TypeError: An argument of its own has the name of a flag.
+    """
+    own = list(inspect.signature(body).parameters.values())[1:]
+    defaults = Flags()
+    taken = {parameter.name for parameter in own} & HELP.keys()
+    if taken:
+        message = f"{body.__name__} takes {', '.join(sorted(taken))}, which every fleet task has"
+        raise TypeError(message)
+
+    @functools.wraps(body)
+    def run(context: Context, **given: Any) -> None:  # noqa: ANN401 - invoke's border
+        del context
+        code = _guarded(body, given)
+        if code:
+            raise Exit(code=code)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+        *(parameter.replace(kind=keyword) for parameter in own),
+        *(
+            inspect.Parameter(
+                name, keyword, default=[] if name == "extra_var" else getattr(defaults, name)
+            )
+            for name in HELP
+        ),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    positional = [parameter.name for parameter in own if parameter.default is parameter.empty]
+    return _FleetTask(
+        run,
+        help=dict(HELP),
+        iterable=["extra_var"],
+        incrementable=["verbose"],
+        positional=positional,
+        auto_shortflags=False,
+    )
+
+
+def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
+    """Run a task's body; turn what it raises into words and an exit code."""
+    from kubexm.engine.report import ExitCode
+    from kubexm.tasks.fleet import Fleet
+    from kubexm.ui import explain
+
+    values = {name: given.pop(name) for name in HELP}
+    values["extra_var"] = tuple(values["extra_var"] or ())
+    try:
+        with Fleet(Flags(**values), name=body.__name__) as fleet:
+            body(fleet, **given)
+            fleet.check_names()
+            return fleet.exit_code
+    except UsageError as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return ExitCode.USAGE
+    except KubexmError as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED

@@ -1,0 +1,230 @@
+"""What a task holds: the selected hosts, and the verbs that run things on them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import sys
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from kubexm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from kubexm.engine import Bus, Listener, RunReport
+    from kubexm.inventory import Host, Inventory
+    from kubexm.plan import Plan
+    from kubexm.runner import Host as OpenHost
+    from kubexm.runner import Operation
+    from kubexm.runtime import Runtime
+    from kubexm.secret import Secret
+    from kubexm.tasks.flags import Flags
+
+_SEVERITY = (0, 3, 4, 2, 130)
+"""Exit codes (DESIGN §10) of several runs in one task: the last of these that came says most."""
+
+DEFAULT_INVENTORY = "inventories/default.yaml"
+
+
+class Fleet:
+    """The hosts that the flags select, and the way to do things to them.
+
+    A context manager: everything that its runs opened is closed at the end.
+
+    Args:
+        flags: The task's.
+        name: What runs are called that have no name of their own.
+    """
+
+    def __init__(self, flags: Flags, *, name: str = "task") -> None:
+        self.flags = flags
+        self.name = name
+        self.exit_code = 0
+        self._runtime: Runtime | None = None
+        self._steps: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._runtime is not None:
+            self._runtime.abort()
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory, with the flags' variables and access settings applied.
+
+        Raises:
+            InventoryError: It has faults, each with file, line and column.
+        """
+        return self.runtime.inventory
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The selected hosts, in inventory order.
+
+        Raises:
+            UsageError: `--limit` selects nothing.
+        """
+        return self.runtime.hosts
+
+    @property
+    def runtime(self) -> Runtime:
+        """The run's state; made when first asked for."""
+        if self._runtime is None:
+            self._runtime = _runtime(self.flags)
+        return self._runtime
+
+    def run(self, plan: Plan) -> RunReport:
+        """Walk a plan over the hosts, show it, and remember its exit code."""
+        only, skip = _names(self.flags.only), _names(self.flags.skip)
+        self._steps.update(step.name for step in plan.steps)
+        return self._walk(plan.narrowed(only=only, skip=skip))
+
+    def apply(self, step: str, *operations: Operation) -> RunReport:
+        """Bring every host to the state that the operations describe, as one step.
+
+        A step that `--only` or `--skip` leaves out does nothing, and its report is empty.
+        """
+        from kubexm.engine import RunReport
+        from kubexm.plan import Plan, Step
+
+        only, skip = _names(self.flags.only), _names(self.flags.skip)
+        self._steps.add(step)
+        if step in skip or (only and step not in only):
+            return RunReport(run="", hosts=())
+        return self._walk(Plan(name=self.name, steps=(Step(name=step, body=operations),)))
+
+    def each(self, function: Callable[[OpenHost], None]) -> RunReport:
+        """Call a function with every open host, side by side; what it does is shown."""
+        from kubexm.engine import each
+
+        runtime = self.runtime
+        with self._bus() as bus:
+            return self._done(each(self.name, function, runtime, bus))
+
+    def check_names(self) -> None:
+        """Say so when `--only` or `--skip` named a step that the whole task did not have.
+
+        Raises:
+            PlanError: It did.
+        """
+        from kubexm.errors import PlanError
+
+        for name in (*_names(self.flags.only), *_names(self.flags.skip)):
+            if name not in self._steps:
+                message = f"the task {self.name} has no step {name!r}"
+                known = ", ".join(sorted(self._steps)) or "none"
+                raise PlanError(message, hint=f"its steps: {known}")
+
+    def inquire(self, work: Callable[[Runtime, Bus], RunReport]) -> RunReport:
+        """Let one of the engine's inquiries look at the hosts, and show what it finds."""
+        runtime = self.runtime
+        with self._bus() as bus:
+            return self._done(work(runtime, bus))
+
+    def _walk(self, plan: Plan) -> RunReport:
+        from kubexm.engine import walk
+
+        runtime = self.runtime
+        with self._bus() as bus:
+            return self._done(walk(plan, runtime, bus))
+
+    def _done(self, report: RunReport) -> RunReport:
+        code = report.exit_code(detailed=self.flags.detailed_exitcode)
+        self.exit_code = max(self.exit_code, int(code), key=_SEVERITY.index)
+        if report.interrupted:
+            # a task's next run must not start
+            raise KeyboardInterrupt
+        return report
+
+    @contextmanager
+    def _bus(self) -> Iterator[Bus]:
+        """Where a run's events go: to what shows them, which is put away at the end."""
+        from kubexm.engine import Bus
+
+        with ExitStack() as stack:
+            shown = _listener(self.flags)
+            if isinstance(shown, AbstractContextManager):
+                stack.enter_context(shown)
+            yield stack.enter_context(Bus([shown]))
+
+
+def _listener(flags: Flags) -> Listener:
+    """What shows a run, as the flags and the terminal have it."""
+    from kubexm.ui import JsonLines, Live, Look, Plain
+
+    if flags.output == "json":
+        return JsonLines(sys.stdout, verbose=flags.verbose)
+    is_seen = sys.stdout.isatty()
+    look = Look(
+        diff=flags.diff,
+        verbose=flags.verbose,
+        colour=is_seen and "NO_COLOR" not in os.environ,
+        columns=shutil.get_terminal_size().columns if is_seen else None,
+    )
+    can_follow = (
+        is_seen
+        and os.environ.get("TERM", "dumb") != "dumb"
+        and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    )
+    if flags.output == "rich" and can_follow:
+        return Live(sys.stdout, sys.stderr, look)
+    return Plain(sys.stdout, sys.stderr, look)
+
+
+def _runtime(flags: Flags) -> Runtime:
+    """Everything that can be wrong before a host is touched is found here, passwords included."""
+    from kubexm.inventory import AccessOverrides, BecomeMode, load, override
+    from kubexm.runtime import Runtime, Settings
+
+    settings = Settings(check=flags.check, forks=flags.forks, timeout_s=flags.timeout)
+    path = flags.inventory or os.environ.get("KUBEXM_INVENTORY", "") or DEFAULT_INVENTORY
+    inventory = load(Path(path), extra_variables=_extra(flags.extra_var))
+    for warning in inventory.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    access = AccessOverrides(
+        user=flags.user or None,
+        private_key=flags.private_key or None,
+        password=_ask("login password: ", "--ask-pass") if flags.ask_pass else None,
+        become=BecomeMode.TRUE if flags.become else None,
+        become_password=(
+            _ask("sudo password: ", "--ask-become-pass") if flags.ask_become_pass else None
+        ),
+    )
+    inventory = override(inventory, access)
+    return Runtime(inventory, inventory.select(flags.limit), settings)
+
+
+def _extra(given: tuple[str, ...]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name.isidentifier():
+            message = f"--extra-var wants name=value, not {item!r}"
+            raise UsageError(message)
+        found[name] = value
+    return found
+
+
+def _ask(prompt: str, flag: str) -> Secret:
+    from kubexm.secret import Secret
+
+    if not sys.stdin.isatty():
+        message = f"{flag} needs a terminal to ask on"
+        raise UsageError(message, hint="set the password in the inventory, or run in a terminal")
+    return Secret(getpass.getpass(prompt))
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())

@@ -1,0 +1,21 @@
+"""What a plugin's author needs: the promises of a handler, and transcripts to hold it to.
+
+In: a handler by way of its family, with a real host or a recorded reply. Out: nothing, or an
+`AssertionError` that says which promise is broken. Next: your own test suite, see docs/plugins.
+"""
+
+from kubexm.testing.contract import ContractError, HandlerContract
+from kubexm.testing.fake import FakeMachine, Fault
+from kubexm.testing.golden import Case, GoldenError, cases, check, transcribe
+
+__all__ = [
+    "Case",
+    "ContractError",
+    "FakeMachine",
+    "Fault",
+    "GoldenError",
+    "HandlerContract",
+    "cases",
+    "check",
+    "transcribe",
+]

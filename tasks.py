@@ -1,0 +1,10 @@
+"""The tasks of this checkout: kubexm's own, and those that only its contributors need."""
+
+from kubexm.tasks import ns
+from tests.lab.tasks import ns as lab
+from tests.tasks import check_everything
+
+__all__ = ["ns"]
+
+ns.add_collection(lab, "lab")
+ns.add_task(check_everything)

@@ -1,0 +1,165 @@
+"""What file.sh does when it is killed, attacked, or cannot keep an original."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.shells import (
+    NAMES,
+    Shell,
+    make_shell,
+    mode_of,
+    names_in,
+    needs_root,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=NAMES)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
+    return make_shell(request.param, tmp_path)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
+
+
+ATTACKS = {
+    "exchanged directory": 'mv "$d" "$d.away"; mkdir "$d"; ln -s "$v/f" "$1"',
+    "linked directory": 'mv "$d" "$d.away"; ln -s "$v" "$d"',
+    "link in the way": 'ln -sfn "$v" "$h/f"',
+}
+
+
+@needs_root
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+def test_owner_of_the_directory_cannot_turn_a_write_elsewhere(
+    shell: Shell, home: Path, tmp_path: Path, attack: str
+) -> None:
+    """The attacker's moves are made by the validation, between the writing and the renaming."""
+    victims = tmp_path / "victims"
+    victims.mkdir()
+    (victims / "f").write_text("precious")
+    moves = f"d=${{1%/*}}; v='{victims}'; h='{home}'; {attack}"
+    answer = shell.replace(home / "f", b"new", "666", "nobody", "", moves)
+    if answer.status == 0:
+        assert ((home / "f").read_text(), (home / "f").is_symlink()) == ("new", False)
+    else:
+        assert answer.stderr
+    assert names_in(victims) == ["f"]
+    assert (victims / "f").read_text() == "precious"
+    assert ((victims / "f").stat().st_uid, mode_of(victims / "f")) == (0, 0o644)
+
+
+@needs_root
+@pytest.mark.parametrize("trick", ["ln -s {victims} {d}", "mkdir {d} && chown nobody {d}"])
+def test_exchanged_staging_directory_is_noticed(
+    shell: Shell, home: Path, tmp_path: Path, trick: str
+) -> None:
+    victims = tmp_path / "victims"
+    victims.mkdir()
+    (victims / "f").write_text("precious")
+    trick = trick.format(victims=victims, d='"$d"')
+    answer = shell.run(
+        'mktemp() { d=$(command mktemp "$@") && rmdir "$d" && ' + trick + '; echo "$d"; };'
+        f"kx_replace '{home}/f' 666 nobody '' ''; echo $?",
+        stdin=b"new",
+    )
+    assert answer.stdout == b"1\n"
+    assert "has been replaced by something else" in answer.stderr
+    assert not (home / "f").exists()
+    assert (names_in(victims), (victims / "f").read_text()) == (["f"], "precious")
+
+
+@needs_root
+def test_exchanged_new_directory_is_noticed(shell: Shell, home: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    answer = shell.run(
+        f'mkdir() {{ command mkdir "$@" && case $* in "-- {home}/d") rmdir "{home}/d" &&'
+        f' ln -s "{victim}" "{home}/d" ;; esac; }};'
+        f"kx_directory '{home}/d' 777 nobody ''; echo $?"
+    )
+    assert answer.stdout.endswith(b"1\n")
+    assert "has been replaced by something else" in answer.stderr
+    assert (mode_of(victim), victim.stat().st_uid, names_in(victim)) == (0o700, 0, [])
+
+
+def test_original_is_kept_exactly_once(shell: Shell, home: Path) -> None:
+    (home / "f").write_text("original")
+    (home / "f").chmod(0o640)
+    os.utime(home / "f", (1, 2))
+    for content in (b"first", b"second"):
+        assert shell.replace(home / "f", content).status == 0
+        assert shell.replace(home / "new", content).status == 0
+    kept = shell.kept()
+    assert sorted(kept) == [str(home / "f"), str(home / "new")]
+    entry = kept[str(home / "f")]
+    assert names_in(entry) == ["original", "path"]
+    assert (entry / "original").read_text() == "original"
+    assert mode_of(entry / "original") == 0o640
+    assert (entry / "original").stat().st_mtime == 2
+    assert names_in(kept[str(home / "new")]) == ["absent", "path"]
+    for directory in (shell.state, shell.state / "originals", entry):
+        assert mode_of(directory) == 0o700
+    assert mode_of(entry / "path") == 0o600
+
+
+def test_nothing_is_touched_when_its_original_cannot_be_kept(shell: Shell, home: Path) -> None:
+    (home / "f").write_text("original")
+    shell.state.write_text("a file in the way")
+    for answer in (
+        shell.replace(home / "f", b"new"),
+        shell.replace(home / "deep/new", b"new"),
+        shell.call("kx_attributes", home / "f", "600", "", ""),
+        shell.call("kx_remove", home / "f"),
+    ):
+        assert answer.status == 1
+    assert ((home / "f").read_text(), mode_of(home / "f")) == ("original", 0o644)
+    assert names_in(home) == ["f"]
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next(shell: Shell, home: Path) -> None:
+    (home / "f").write_text("old")
+    (home / ".f.kubexm-not-ours").write_text("a stranger's")
+    with subprocess.Popen(
+        [*shell.argv, shell.script(f"kx_replace '{home}/f' 644 '' '' ''")],
+        stdin=subprocess.PIPE,
+        env=shell.env,
+        start_new_session=True,
+    ) as writer:
+        assert writer.stdin is not None
+        writer.stdin.write(b"half of it")
+        writer.stdin.flush()
+        until = time.monotonic() + 10
+        while len(names_in(home)) < 3 and time.monotonic() < until:
+            time.sleep(0.01)
+        os.killpg(writer.pid, signal.SIGKILL)
+    assert len(names_in(home)) == 3
+    assert (home / "f").read_text() == "old"
+    assert shell.replace(home / "f", b"new").status == 0
+    assert names_in(home) == [".f.kubexm-not-ours", "f"]
+
+
+def test_half_kept_original_is_kept_anew(shell: Shell, home: Path) -> None:
+    (home / "f").write_text("original")
+    digest = hashlib.sha256(str(home / "f").encode()).hexdigest()
+    half = shell.state / f"originals/{digest}.new"
+    half.mkdir(parents=True)
+    (half / "original").write_text("orig")
+    assert shell.replace(home / "f", b"new").status == 0
+    assert (shell.kept()[str(home / "f")] / "original").read_text() == "original"
