@@ -114,7 +114,8 @@ def install_tools() -> None:
             return
         sys.stderr.write("test: installing the tools that constraints/dev.txt pins\n")
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        command += ["install", "--quiet", "--require-hashes", "-r", str(constraints)]
+        # --no-deps for the reason that stands in ./inv
+        command += ["install", "--quiet", "--no-deps", "--require-hashes", "-r", str(constraints)]
         if subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
         ).returncode:
