@@ -9,6 +9,7 @@ from kubexm.runner.decide import Pending
 from kubexm.runner.diff import fields_diff, text_diff
 from kubexm.runner.family import Catalogue, Family, OperationPlugin
 from kubexm.runner.host import Host
+from kubexm.runner.lock import HostLock
 from kubexm.runner.operation import (
     EVERYTHING,
     AnyHandler,
@@ -31,6 +32,7 @@ __all__ = [
     "Family",
     "Handler",
     "Host",
+    "HostLock",
     "Notes",
     "Operation",
     "OperationPlugin",

@@ -10,12 +10,14 @@ from kubexm.facts import parse as parse_facts
 from kubexm.facts import script as facts_script
 from kubexm.runner.converge import check, converge
 from kubexm.runner.face import Apply, Files, Kernel, Packages, Services
+from kubexm.shell import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kubexm.runner.decide import Pending
     from kubexm.runner.family import Catalogue, Family
+    from kubexm.runner.lock import HostLock
     from kubexm.runner.operation import AnyHandler, Operation
     from kubexm.runner.outcome import Outcome
     from kubexm.shell import Session
@@ -82,14 +84,20 @@ class Host:
         check: bool = False,
         deadline_s: float = 600,
         notices: Sequence[str] = (),
+        lock: HostLock | None = None,
     ) -> Host:
-        """Read the facts (one round trip) and make the host.
+        """Lock the machine, read the facts (one round trip for both) and make the host.
 
         Raises:
             HostError: The script that reads them failed.
+            LockedError: Somebody else is at work on the machine; nothing was done.
             SessionLostError: The link broke.
         """
-        reply = session.ask(facts_script(), deadline_s=deadline_s)
+        scripts = (facts_script(),) if lock is None else (lock.script(name), facts_script())
+        replies = session.run(scripts, deadline_s=deadline_s).whole()
+        *locking, reply = (reply for reply in replies if isinstance(reply, Reply))
+        if lock is not None and (notice := lock.judge(locking[0])):
+            notices = (*notices, notice)
         if reply.exit_status != 0:
             said = tail(reply.stderr.decode("utf-8", "replace"))
             message = f"the facts could not be read (exit status {reply.exit_status}): {said}"

@@ -12,7 +12,7 @@ from kubexm.connector import Bootless, Notices
 from kubexm.errors import HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
-from kubexm.runner import Catalogue
+from kubexm.runner import Catalogue, HostLock
 from kubexm.runner import Host as OpenHost
 from kubexm.shell import Escalation, Session
 
@@ -77,6 +77,7 @@ class Runtime:
         self.settings = settings or Settings()
         self.catalogue = Catalogue.installed()
         self._factories = {name: _factory(name) for name in {host.connection for host in hosts}}
+        self._host_lock = HostLock()
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._aborted = False
@@ -143,10 +144,11 @@ class Runtime:
 
     @contextmanager
     def open(self, host: Host) -> Iterator[OpenHost]:
-        """A host with a root session and facts.
+        """A host with a root session and facts, locked unless it is only checked.
 
         Raises:
             ConnectError: See `connected` and `session`.
+            LockedError: Somebody else is changing it.
             SessionLostError: The link broke while the facts were read.
         """
         with self.connected(host) as connector, self.session(host, connector) as session:
@@ -159,6 +161,7 @@ class Runtime:
                 check=self.settings.check,
                 deadline_s=self.settings.timeout_s,
                 notices=connector.notices if isinstance(connector, Notices) else (),
+                lock=None if self.settings.check else self._host_lock,
             )
 
     def abort(self) -> None:

@@ -8,10 +8,11 @@ from kubexm.shell.escalation import Become, Escalation
 from kubexm.shell.frame import BatchReply, Frame, Guarded, GuardedReply, Reply, Verdict, digest
 from kubexm.shell.process import Exchange, Process
 from kubexm.shell.script import Library, Script, quote
-from kubexm.shell.session import FILE, OutputListener, Session
+from kubexm.shell.session import FILE, LOCK, OutputListener, Session
 
 __all__ = [
     "FILE",
+    "LOCK",
     "BatchReply",
     "Become",
     "Escalation",

@@ -1,6 +1,8 @@
 # Functions about files: what is at a path, keeping originals, atomic replacement, removal.
 # Paths are absolute. KUBEXM_STATE moves the originals elsewhere (see kx_store).
 # shellcheck shell=sh
+# The session sets it before it loads this file.
+: "${kx_mark:?}"
 
 # kx_file_state PATH LIMIT: one line "TYPE MODE UID GID SIZE DIGEST OWNER:GROUP" (MODE octal,
 # DIGEST - for what is not a regular file; names last, they may hold blanks), then for a symbolic
@@ -116,13 +118,17 @@ kx_keep() {
   kx_store && kx_entry=$(printf %s "$1" | kx_digest) && [ -n "$kx_entry" ] || return 1
   kx_entry=$kx_originals/$kx_entry
   [ ! -d "$kx_entry" ] || return 0
-  if rm -rf -- "$kx_entry.new" &&
-    (umask 077 && mkdir -- "$kx_entry.new" && printf '%s\n' "$1" >"$kx_entry.new/path") &&
-    kx_copy "$1" "$kx_entry.new" && mv -- "$kx_entry.new" "$kx_entry"; then
-    kx_kept=$kx_entry
-    return 0
+  kx_sweep "$kx_entry.new-"
+  kx_draft=$(umask 077 && mktemp -d "$kx_entry.new-${kx_mark}XXXXXX") &&
+    (umask 077 && printf '%s\n' "$1" >"$kx_draft/path") && kx_copy "$1" "$kx_draft" &&
+    mv -- "$kx_draft" "$kx_entry" && kx_kept=$kx_entry
+  # mv has put it into an entry that came in the meantime; that one counts
+  if [ -d "$kx_entry/${kx_draft##*/}" ]; then
+    rm -rf -- "${kx_entry:?}/${kx_draft##*/}"
+    kx_kept=
   fi
-  rm -rf -- "$kx_entry.new"
+  [ ! -d "$kx_entry" ] || return 0
+  [ -z "$kx_draft" ] || rm -rf -- "$kx_draft"
   echo "kubexm: the original of $1 could not be kept, so it was left alone" >&2
   return 1
 }
@@ -240,13 +246,25 @@ kx_replace() {
   kx_parents "$kx_target" || return 1
   kx_base=${kx_target##*/}
   kx_stage=${kx_target%/*}/.$(printf %.180s "$kx_base").kubexm
-  # what a killed write left behind; the host lock keeps other writers away
-  rm -rf -- "$kx_stage-"??????
-  kx_stage=$(umask 077 && mktemp -d "$kx_stage-XXXXXX") || return 1
+  kx_sweep "$kx_stage-"
+  kx_stage=$(umask 077 && mktemp -d "$kx_stage-${kx_mark}XXXXXX") || return 1
   (cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && kx_fill "$@" && kx_install)
   kx_status=$?
   rm -rf -- "$kx_stage"
   return "$kx_status"
+}
+
+# kx_sweep STEM: remove what sessions that were killed left at STEM<their mark>XXXXXX. The host
+# lock keeps other operators away, but one run may know one machine by two names.
+kx_sweep() {
+  for kx_left in "$1"*.??????; do
+    kx_writer=${kx_left#"$1"}
+    case ${kx_writer%.*} in "" | *[!0-9a-z]*) continue ;; esac
+    [ -d "$kx_left" ] || continue
+    [ "${kx_writer%.*}." = "$kx_mark" ] ||
+      ! grep -q -s -e "KUBEXM_MARK=${kx_writer%.*}[.]" /proc/[0-9]*/environ || continue
+    rm -rf -- "$kx_left"
+  done
 }
 
 # kx_fill: the arguments of kx_replace; makes kx_new what kx_target should be. The working

@@ -181,7 +181,8 @@ def encode(
         if payload is not None:
             payloads.append(f"{token}\n".encode())
         if isinstance(frame, Script):
-            lines.append(f"kx_run {number} {quote(frame.text)} {size}")
+            words = f"{number} {quote(frame.text)}"
+            lines.append(f"kx_stay {words}" if frame.stays else f"kx_run {words} {size}")
         else:
             text = "" if change is None else change.text
             lines.append(

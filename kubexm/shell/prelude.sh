@@ -55,10 +55,18 @@ kx_end() {
   kx_say e "$1" "$2"
 }
 
-# kx_do SCRIPT: evaluate it, in a subshell, without arguments and without the token, which would
-# turn the output of `set` into marker lines.
+# kx_stay NUMBER SCRIPT: a plain frame in the session's own shell; what it opens stays open.
+kx_stay() {
+  kx_begin "$1"
+  eval "$2"
+  kx_end "$1" "$?"
+}
+
+# kx_do SCRIPT: evaluate it, in a subshell, without arguments, without the token, which would
+# turn the output of `set` into marker lines, and without the host lock (lock.sh).
 kx_do() {
   kx_text=$1
+  exec 9>&-
   unset kx_token
   set --
   eval "$kx_text"
@@ -196,7 +204,7 @@ kx_arm() {
       sleep 1
       kx_left=$((kx_left - 1))
     done
-  ) </dev/null >/dev/null 2>&1 &
+  ) </dev/null >/dev/null 2>&1 9>&- &
   kx_dog=$!
 }
 

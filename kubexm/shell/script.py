@@ -69,6 +69,8 @@ class Script:
         libraries: Whose functions `text` calls.
         secret: Neither the text, the payload nor the reply may be shown.
         deadline_s: Seconds after which the machine ends it; 0 leaves it to the batch.
+        stays: It runs in the session's own shell, so that what it opens stays open. It must
+            not exit, and has no payload.
     """
 
     text: str
@@ -76,6 +78,7 @@ class Script:
     libraries: tuple[Library, ...] = ()
     secret: bool = False
     deadline_s: float = 0
+    stays: bool = False
 
     def __post_init__(self) -> None:
         if _UNSENDABLE.search(self.text):
@@ -113,6 +116,10 @@ class Script:
     def hidden(self) -> Script:
         """The same script, marked secret."""
         return replace(self, secret=True)
+
+    def staying(self) -> Script:
+        """The same script in the session's own shell."""
+        return replace(self, stays=True)
 
     def within(self, deadline_s: float) -> Script:
         """The same script with a deadline of its own, in seconds."""

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from kubexm.shell.process import Process
 
 PRELUDE = Library("prelude", files("kubexm.shell").joinpath("prelude.sh").read_text())
+LOCK = Library("lock", files("kubexm.shell").joinpath("lock.sh").read_text())
+"""The host lock; see `kubexm.runner.lock`."""
 FILE = Library("file", files("kubexm.shell").joinpath("file.sh").read_text())
 """Functions about files, for scripts that call them."""
 

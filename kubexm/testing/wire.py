@@ -33,7 +33,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One frame as it arrives: `kx_run` or `kx_guard` and its arguments.
+    """One frame as it arrives: `kx_run`, `kx_stay` or `kx_guard` and its arguments.
 
     `payload_bytes` is `None` for a script without one.
     """
@@ -48,8 +48,11 @@ class Call:
     @property
     def payload_bytes(self) -> int | None:
         """How much of stdin behind the program belongs to it."""
-        size = self.words[3] if self.words[0] == "kx_run" else self.words[5]
-        return None if size == "-" else int(size)
+        match self.words:
+            case ("kx_run", _, _, size) | ("kx_guard", _, _, _, _, size, _) if size != "-":
+                return int(size)
+            case _:
+                return None
 
 
 class Batch:
@@ -67,7 +70,7 @@ class Batch:
 
     def frame(self, call: Call, payload: bytes | None) -> Said:
         """Run one frame: all that it says."""
-        if call.words[0] == "kx_run":
+        if call.words[0] in ("kx_run", "kx_stay"):
             reply = self._run(call.words[2], payload)
             said, status = _output(reply), reply.exit_status
         else:
@@ -135,7 +138,7 @@ def _parse(program: str, at: int, end: str) -> tuple[Call, ...] | None:
         if program[word.end()] == " ":
             continue
         match words:
-            case ["kx_run", _, _, _] | ["kx_guard", _, _, _, _, _, _]:
+            case ["kx_run", _, _, _] | ["kx_stay", _, _] | ["kx_guard", _, _, _, _, _, _]:
                 found.append(Call(tuple(words)))
             case ["kx_batch" | "kx_arm", *_]:
                 pass

@@ -27,7 +27,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 NAMES = ("dash", "bash", "busybox", "mksh")
 _COMMANDS = {"bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 _SHELL = files("kubexm.shell")
-_LOAD = "kx_token=token; kx_mark=mark; . {}; . {}; LC_ALL=C; export LC_ALL; umask 022; "
+_LOAD = "kx_token=token; kx_mark=mark.; . {}; . {}; LC_ALL=C; export LC_ALL; umask 022; "
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -158,8 +158,25 @@ def test_what_a_killed_write_left_is_removed_by_the_next(shell: Shell, home: Pat
 def test_half_kept_original_is_kept_anew(shell: Shell, home: Path) -> None:
     (home / "f").write_text("original")
     digest = hashlib.sha256(str(home / "f").encode()).hexdigest()
-    half = shell.state / f"originals/{digest}.new"
+    half = shell.state / f"originals/{digest}.new-gone.abcdef"
     half.mkdir(parents=True)
     (half / "original").write_text("orig")
     assert shell.replace(home / "f", b"new").status == 0
+    assert (shell.kept()[str(home / "f")] / "original").read_text() == "original"
+    assert not half.exists()
+
+
+def test_two_sessions_that_write_one_file_at_once_both_succeed(shell: Shell, home: Path) -> None:
+    (home / "f").write_text("original")
+    replace = f"kx_replace '{home}/f' 644 '' '' ''"
+    writers = []
+    for mark in ("one", "two"):
+        script = f"kx_mark={mark}.; for n in 1 2 3 4 5; do echo {mark} | {replace} || exit; done"
+        argv = [*shell.argv, shell.script(script)]
+        env = shell.env | {"KUBEXM_MARK": f"{mark}.0."}
+        writers.append(subprocess.Popen(argv, env=env, stderr=subprocess.PIPE))
+    said = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0], said
+    assert names_in(home) == ["f"]
+    assert (home / "f").read_text() in {"one\n", "two\n"}
     assert (shell.kept()[str(home / "f")] / "original").read_text() == "original"
