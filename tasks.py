@@ -1,6 +1,7 @@
 """The tasks of this checkout: kubexm's own, and those that only its contributors need."""
 
 from kubexm.tasks import ns
+from tests.benchmarks.tasks import bench
 from tests.lab.tasks import ns as lab
 from tests.tasks import check_everything
 
@@ -8,3 +9,4 @@ __all__ = ["ns"]
 
 ns.add_collection(lab, "lab")
 ns.add_task(check_everything)
+ns.add_task(bench)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from tests.lab.cgroup import ControlGroup
@@ -19,7 +20,16 @@ from tests.lab.command import MissingError, note, run
 from tests.lab.package import PACKAGES, TinyPackage, build_repository
 from tests.lab.tree import discard, write_tree
 
-SUITE = "bookworm"
+
+class Suite(StrEnum):
+    """The releases of Debian that hosts can have."""
+
+    BOOKWORM = "bookworm"
+    """Debian 12; the machine's own apt configuration has to offer it."""
+    TRIXIE = "trixie"
+    """Debian 13, from where `BOOKWORM` comes from."""
+
+
 DEBIAN_PACKAGES = (
     "adduser",
     "cron",
@@ -119,28 +129,29 @@ def cache_directory() -> Path:
     return base / "kubexm-lab"
 
 
-def cached_image(group: ControlGroup) -> Image:
+def cached_image(group: ControlGroup, suite: Suite = Suite.BOOKWORM) -> Image:
     """The image of today's recipe, built when the cache lacks it.
 
     Args:
         group: What the building programs run in, so that they never outlive the laboratory.
+        suite: Debian's release.
 
     Raises:
         CommandError: A building program failed.
-        MissingError: This machine's apt does not offer `SUITE`.
+        MissingError: This machine's apt does not offer Debian.
     """
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    base = cache / f"base-{_digest(SUITE, DEBIAN_PACKAGES, REAL_PACKAGES)}"
+    base = cache / f"base-{_digest(str(suite), DEBIAN_PACKAGES, REAL_PACKAGES)}"
     recipe = (base.name, _tables(PACKAGES), _FILES, _SETUP, _BUILD_LAYER, PASSWORD)
     layer = cache / f"layer-{_digest(*recipe)}"
     with _locked(cache):
         for stale in cache.glob("building-*"):
             discard(stale)
         if not base.is_dir():
-            note(f"bootstrapping {SUITE} into {base}; this takes a minute, once")
+            note(f"bootstrapping {suite} into {base}; this takes a minute, once")
             with _draft(cache) as draft:
-                _build_base(draft, group)
+                _build_base(draft, group, suite)
                 (draft / "root").rename(base)
         if not layer.is_dir():
             note(f"building {layer}")
@@ -168,7 +179,7 @@ def generate_host_keys(directory: Path) -> None:
 
 
 def apt_sources() -> tuple[Path, ...]:
-    """The files of this machine's apt configuration that name `SUITE`.
+    """The files of this machine's apt configuration that name `Suite.BOOKWORM`.
 
     Raises:
         MissingError: None does.
@@ -177,10 +188,12 @@ def apt_sources() -> tuple[Path, ...]:
     parts = root / "sources.list.d"
     files = (root / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources")))
     named = tuple(
-        file for file in files if file.is_file() and SUITE in file.read_text("utf-8").split()
+        file
+        for file in files
+        if file.is_file() and Suite.BOOKWORM in file.read_text("utf-8").split()
     )
     if not named:
-        message = f"no apt source of this machine offers {SUITE}"
+        message = f"no apt source of this machine offers {Suite.BOOKWORM}"
         raise MissingError(message)
     return named
 
@@ -191,7 +204,18 @@ def _apt_options() -> tuple[str, ...]:
     return tuple(f"--aptopt={line}" for line in lines if line.split(" ")[0] in wanted)
 
 
-def _build_base(draft: Path, group: ControlGroup) -> None:
+def _sources_of(suite: Suite, draft: Path) -> Iterator[Path]:
+    """The machine's own sources, for another release where one is wanted."""
+    for file in apt_sources():
+        if suite is Suite.BOOKWORM:
+            yield file
+        else:
+            text = file.read_text("utf-8").replace(Suite.BOOKWORM, suite)
+            (draft / file.name).write_text(text, "utf-8")
+            yield draft / file.name
+
+
+def _build_base(draft: Path, group: ControlGroup, suite: Suite) -> None:
     fetch = f"mkdir -p {REPOSITORY} && cd {REPOSITORY} && apt-get install -qq --download-only "
     fetch += f"-o Dir::Cache::archives={REPOSITORY} {' '.join(REAL_PACKAGES)}"
     scratch = draft / "tmp"
@@ -204,9 +228,9 @@ def _build_base(draft: Path, group: ControlGroup) -> None:
         f"--include={','.join(DEBIAN_PACKAGES)}",
         *_apt_options(),
         f"--customize-hook=chroot \"$1\" sh -c '{fetch}'",
-        SUITE,
+        str(suite),
         str(draft / "root"),
-        *map(str, apt_sources()),
+        *map(str, _sources_of(suite, draft)),
     )
 
 

@@ -12,7 +12,7 @@ from tests.lab import requirement
 from tests.lab.cgroup import ControlGroup
 from tests.lab.command import LabError, note, run
 from tests.lab.host import LabHost
-from tests.lab.image import cached_image, check_overlay
+from tests.lab.image import Suite, cached_image, check_overlay
 from tests.lab.machine import Machine
 from tests.lab.network import (
     Network,
@@ -31,9 +31,11 @@ class Laboratory:
 
     Attributes:
         number: 0 to 99. Laboratories with different numbers know nothing of each other.
+        suite: The release of Debian that its hosts get when they are made.
     """
 
     number: int = 0
+    suite: Suite = Suite.BOOKWORM
 
     @classmethod
     def from_environment(cls) -> "Laboratory":
@@ -41,14 +43,17 @@ class Laboratory:
         return cls(number=int(os.environ.get("KUBEXM_LAB_NUMBER", "0")))
 
     @classmethod
-    def unused(cls) -> "Laboratory":
+    def unused(cls, suite: Suite = Suite.BOOKWORM) -> "Laboratory":
         """A laboratory that nobody else has; it is taken until its `down`.
+
+        Args:
+            suite: Its hosts' release.
 
         Raises:
             LabError: All are taken.
         """
         for number in reversed(range(1, _MOST_LABORATORIES)):
-            laboratory = cls(number=number)
+            laboratory = cls(number=number, suite=suite)
             try:
                 laboratory.directory.mkdir(mode=0o700, parents=True)
             except FileExistsError:
@@ -126,7 +131,7 @@ class Laboratory:
         requirement.provide()
         with self._locked():
             self._prepare()
-            image = cached_image(self._building)
+            image = cached_image(self._building, self.suite)
             made = tuple(
                 Machine(
                     name=f"lab{index}",

@@ -1,6 +1,7 @@
 """invoke's way to the laboratory: lab.up, lab.down, lab.ssh, lab.status."""
 
 import os
+from dataclasses import replace
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -9,6 +10,7 @@ from invoke.tasks import task
 
 from tests.lab.command import LabError
 from tests.lab.host import LabHost
+from tests.lab.image import Suite
 from tests.lab.laboratory import Laboratory
 from tests.lab.vm_host import VirtualHost
 
@@ -16,12 +18,16 @@ from tests.lab.vm_host import VirtualHost
 @task(
     help={
         "hosts": "how many are wanted: 3, or none beside --vm",
+        "suite": f"Debian's release for hosts that are made now: {', '.join(Suite)}",
         "vm": "a virtual machine with a kernel of its own, vm1; it takes a minute",
     }
 )
-def up(_context: Context, hosts: int = 0, vm: bool = False) -> None:
+def up(_context: Context, hosts: int = 0, suite: str = Suite.BOOKWORM, vm: bool = False) -> None:
     """Boot Debian hosts on this machine; those that are up already stay as they are."""
-    laboratory = Laboratory.from_environment()
+    if suite not in tuple(Suite):
+        message = f"--suite is one of {', '.join(Suite)}, not {suite!r}"
+        raise Exit(message, code=1)
+    laboratory = replace(Laboratory.from_environment(), suite=Suite(suite))
     try:
         if vm:
             machine = VirtualHost.up(laboratory)

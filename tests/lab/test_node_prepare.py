@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.lab.conftest import require_laboratory
+from tests.lab.image import Suite
+from tests.lab.laboratory import Laboratory
 from tests.lab.operator import Done, Operator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.lab.host import LabHost
-    from tests.lab.laboratory import Laboratory
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -27,20 +29,36 @@ This is the profile's own number on a bare Debian host. It may only go down.
 """
 
 
+@pytest.fixture(scope="module", params=list(Suite))
+def place(request: pytest.FixtureRequest) -> Iterator[Laboratory]:
+    """The laboratory of all, with three hosts, and one of the next release with a host."""
+    if request.param is Suite.BOOKWORM:
+        lab: Laboratory = request.getfixturevalue("lab")
+        for host in lab.hosts()[:3]:
+            host.reset()
+        yield lab
+        return
+    require_laboratory()
+    lab = Laboratory.unused(request.param)
+    try:
+        lab.up(1)
+        yield lab
+    finally:
+        lab.down()
+
+
 @pytest.fixture(scope="module")
-def bare(lab_hosts: tuple[LabHost, ...]) -> tuple[LabHost, ...]:
-    for host in lab_hosts:
-        host.reset()
-    return lab_hosts
+def bare(place: Laboratory) -> tuple[LabHost, ...]:
+    return place.hosts()[:3]
 
 
 @pytest.fixture(scope="module")
 def operator(
-    tmp_path_factory: pytest.TempPathFactory, lab: Laboratory, bare: tuple[LabHost, ...]
+    tmp_path_factory: pytest.TempPathFactory, place: Laboratory, bare: tuple[LabHost, ...]
 ) -> Operator:
     project: Path = tmp_path_factory.mktemp("project")
     settings = "    node: {timezone: Etc/UTC, time_servers: [198.18.88.1]}\n"
-    return Operator.with_hosts(project, lab, bare, more=settings)
+    return Operator.with_hosts(project, place, bare, more=settings)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.command import note, run
-from tests.lab.image import SUITE, USERS, _apt_options, apt_sources, cache_directory, cached_image
+from tests.lab.image import USERS, Suite, _apt_options, apt_sources, cache_directory, cached_image
 from tests.lab.tree import discard, write_tree
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _build(image: Image, draft: Path) -> None:
         *("--quiet", "--mode=root", "--variant=extract", "--format=directory"),
         f"--include={','.join(KERNEL_PACKAGES)}",
         *_apt_options(),
-        *(SUITE, str(draft / "kernel"), *map(str, apt_sources())),
+        *(str(Suite.BOOKWORM), str(draft / "kernel"), *map(str, apt_sources())),
         timeout_s=900.0,
     )
     write_tree(draft / "files", _FILES)
