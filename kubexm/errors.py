@@ -127,12 +127,28 @@ class UnreachableError(ConnectError):
     """No usable answer: refused, timed out, no route, unknown name, or a link that was lost."""
 
 
+class DialRefusedError(UnreachableError):
+    """Something answered at the address, and said that nobody listens at that port."""
+
+
+class DialTimeoutError(UnreachableError):
+    """Nothing answered in time: the dialling, the banner, the key exchange or the login."""
+
+
 class AuthenticationError(ConnectError):
     """The machine answered and refused every credential that we offered."""
 
 
 class HostKeyError(ConnectError):
     """The machine's host key is unknown, or is not the one on record."""
+
+
+class HostKeyChangedError(HostKeyError):
+    """Another host key than the one that is on record or pinned."""
+
+
+class NotPermittedError(ConnectError):
+    """We got in, and the machine (or the proxy before it) does not permit what was asked of it."""
 
 
 class EscalationError(ConnectError):

@@ -5,6 +5,7 @@ Transports register under the entry-point group `kubexm.connectors`.
 """
 
 from kubexm.connector.endpoint import (
+    DEFAULT_CONNECT_TIMEOUT_S,
     Bootless,
     Connector,
     ConnectorFactory,
@@ -12,5 +13,16 @@ from kubexm.connector.endpoint import (
     HostKeyPolicy,
     Notices,
 )
+from kubexm.connector.proxy import Proxy, ProxyScheme
 
-__all__ = ["Bootless", "Connector", "ConnectorFactory", "Endpoint", "HostKeyPolicy", "Notices"]
+__all__ = [
+    "DEFAULT_CONNECT_TIMEOUT_S",
+    "Bootless",
+    "Connector",
+    "ConnectorFactory",
+    "Endpoint",
+    "HostKeyPolicy",
+    "Notices",
+    "Proxy",
+    "ProxyScheme",
+]

@@ -16,7 +16,7 @@ from kubexm.connector.agent import KeyAgent
 from kubexm.connector.dial import lost
 from kubexm.connector.known_hosts import HostKey
 from kubexm.connector.private_key import PrivateKeyFile
-from kubexm.errors import AuthenticationError, ConnectError, UnreachableError
+from kubexm.errors import AuthenticationError, ConnectError, DialTimeoutError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -142,7 +142,7 @@ class Authentication:
                     f"{self._place} did not answer the {offer.method} login within "
                     f"{self._endpoint.connect_timeout_s:g} s"
                 )
-                raise UnreachableError(
+                raise DialTimeoutError(
                     message,
                     host=self._endpoint.name,
                     hint="the host hangs (PAM, LDAP, DNS)",

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
-from kubexm.errors import UnreachableError
+from kubexm.errors import DialRefusedError, DialTimeoutError, UnreachableError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -129,13 +129,13 @@ def _connect(family: socket.AddressFamily, target: _Address, timeout_s: float) -
 
 def _unreachable(error: OSError, place: str, timeout_s: float, host: str) -> UnreachableError:
     if isinstance(error, ConnectionRefusedError):
-        return UnreachableError(
+        return DialRefusedError(
             f"{place} refused the connection",
             host=host,
             hint="is sshd running there, and is this its port?",
         )
     if isinstance(error, TimeoutError):
-        return UnreachableError(
+        return DialTimeoutError(
             f"{place} did not answer within {timeout_s:g} s (timed out)",
             host=host,
             hint="is the machine up, and does a firewall drop the packets?",

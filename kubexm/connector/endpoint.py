@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, assert_never, runtime_checkable
 
 if TYPE_CHECKING:
+    from kubexm.connector.proxy import Proxy
     from kubexm.secret import Secret
     from kubexm.shell import Process
 
@@ -20,6 +21,24 @@ class HostKeyPolicy(StrEnum):
     """It must be in known_hosts."""
     ACCEPT_NEW = "accept-new"
     """Trust on first use and record it; a changed key is an error."""
+    PINNED = "pinned"
+    """It must be one of those that the endpoint names; known_hosts is not asked."""
+    INSECURE = "insecure"
+    """Any key will do: whoever stands between can read and change everything."""
+
+    def for_others(self) -> HostKeyPolicy:
+        """What it comes to for a bastion of which nothing is said: trust is never handed on."""
+        match self:
+            case HostKeyPolicy.PINNED | HostKeyPolicy.STRICT:
+                return HostKeyPolicy.STRICT
+            case HostKeyPolicy.ACCEPT_NEW | HostKeyPolicy.INSECURE:
+                return HostKeyPolicy.ACCEPT_NEW
+            case _:
+                assert_never(self)
+
+
+DEFAULT_CONNECT_TIMEOUT_S = 15.0
+"""What counts as nothing said about the time to connect, so that ssh_config may say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +52,25 @@ class Endpoint:
         user: Empty means the connector's default (ssh_config, else the local user).
         password: For password and keyboard-interactive authentication.
         private_key: Path of a private key; empty leaves it to the agent and the default keys.
+        private_key_content: The key itself, as the file would hold it; goes before `private_key`.
         passphrase: Of the private key.
-        host_key_policy: See `HostKeyPolicy`.
-        known_hosts: Path of the known_hosts file; empty means ~/.ssh/known_hosts.
-        connect_timeout_s: For the TCP connection, the banner and the authentication, each.
+        certificate: Path of the private key's OpenSSH certificate; empty means the file beside
+            the key (`KEY-cert.pub`), when there is one.
+        host_key_policy: See `HostKeyPolicy`. The default gives way to a stricter
+            StrictHostKeyChecking of ssh_config.
+        host_keys: For `HostKeyPolicy.PINNED`: public keys ("ssh-ed25519 AAAA…") or their
+            fingerprints ("SHA256:…").
+        known_hosts: Path of the known_hosts file; empty means what ssh_config says, else
+            ~/.ssh/known_hosts.
+        connect_timeout_s: For the TCP connection, the banner and the authentication, each. The
+            default gives way to ssh_config's ConnectTimeout.
+        connect_attempts: How often to try a machine that cannot be reached; 0 means what
+            ssh_config says, else once.
+        bastions: The machines to go through, the one that is dialled directly first, each with
+            its own credentials and host key. Their own `bastions` are empty.
+        proxy: What stands before the machine or, where there are bastions, is of no use.
+        proxy_command: A command line whose standard input and output lead to the machine
+            (ProxyCommand in ssh_config(5), with its tokens); instead of `proxy`.
         options: Further settings by name, for connectors of other distributions.
     """
 
@@ -46,10 +80,17 @@ class Endpoint:
     user: str = ""
     password: Secret | None = None
     private_key: str = ""
+    private_key_content: Secret | None = None
     passphrase: Secret | None = None
+    certificate: str = ""
     host_key_policy: HostKeyPolicy = HostKeyPolicy.ACCEPT_NEW
+    host_keys: tuple[str, ...] = ()
     known_hosts: str = ""
-    connect_timeout_s: float = 15
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
+    connect_attempts: int = 0
+    bastions: tuple[Endpoint, ...] = ()
+    proxy: Proxy | None = None
+    proxy_command: str = ""
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 

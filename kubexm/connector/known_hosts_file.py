@@ -7,15 +7,14 @@ import fcntl
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from kubexm.connector.known_hosts import Entry, HostKey, Standing, compare, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
 _LOCK_PATIENCE_S = 5.0
 _Signature: TypeAlias = tuple[int, int, int] | None
 

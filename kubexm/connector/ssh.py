@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING
 
 from kubexm.connector.channel import SshProcess
 from kubexm.connector.dial import dial, lost
+from kubexm.connector.refusal import PROHIBITED, Refusal
 from kubexm.connector.ssh_link import DroppedError, Link
-from kubexm.connector.ssh_target import Target
+from kubexm.connector.ssh_target import Target, route
 from kubexm.connector.tunnel import Tunnel
-from kubexm.errors import ConnectError, UnreachableError
+from kubexm.errors import (
+    ConnectError,
+    DialRefusedError,
+    DialTimeoutError,
+    NotPermittedError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -37,8 +44,8 @@ class SshConnector:
     Args:
         endpoint: Where, who, and with what.
         bastion: A connected connector to go through. It stays its owner's to close.
-        follows_jumps: Go through the hosts that ssh_config's ProxyJump names, when no bastion
-            is given; those connections are this connector's own.
+        follows_jumps: When no bastion is given, go through those of the endpoint or of
+            ssh_config (`route`); those connections are this connector's own.
     """
 
     def __init__(
@@ -110,7 +117,7 @@ class SshConnector:
 
     def open(self, command: str) -> SshProcess:
         """See `Connector.open`."""
-        transport = self._transport()
+        transport = self._live_link().transport
         from paramiko import SSHException
 
         timeout_s = self._endpoint.connect_timeout_s
@@ -129,7 +136,7 @@ class SshConnector:
             if not transport.is_active():
                 raise lost(self._endpoint.name, error) from error
             message = "the host refuses to run commands"
-            raise ConnectError(
+            raise NotPermittedError(
                 message,
                 host=self._endpoint.name,
                 hint="the account may be for file transfer only (ForceCommand, internal-sftp)",
@@ -141,27 +148,20 @@ class SshConnector:
 
         Raises:
             UnreachableError: The other machine cannot be reached from here, or the link is gone.
-            ConnectError: This one does not forward.
+            NotPermittedError: This one does not forward.
         """
-        transport = self._transport()
-        from paramiko import ChannelException, SSHException
+        link = self._live_link()
+        from paramiko import SSHException
 
         try:
-            channel = transport.open_channel(
+            channel = link.transport.open_channel(
                 "direct-tcpip", (address, port), ("", 0), timeout=self._endpoint.connect_timeout_s
             )
         except (SSHException, EOFError, OSError) as error:
-            if not transport.is_active():
+            if not link.transport.is_active():
                 raise lost(self._endpoint.name, error) from error
-            reason = error.text if isinstance(error, ChannelException) else str(error)
-            message = (
-                f"the bastion {self._endpoint.name} does not reach {address} port {port}: {reason}"
-            )
-            raise UnreachableError(
-                message,
-                hint="is the address right as seen from the bastion, and does it forward "
-                "(AllowTcpForwarding)?",
-            ) from error
+            refusal = link.refusals.last() or Refusal(0, "")
+            raise self._not_forwarded(error, refusal, f"{address} port {port}") from error
         return Tunnel(channel)
 
     def _establish(self, hops: list[SshConnector]) -> Link:
@@ -172,7 +172,7 @@ class SshConnector:
             tries += 1
             target = Target(self._endpoint)
             if self._follows_jumps and not hops:
-                self._connect_hops(target.jumps(), hops)
+                self._connect_hops(route(self._endpoint), hops)
             through = hops[-1] if hops else self._bastion
             dialler = through.forward if through is not None else self._dial
             try:
@@ -196,14 +196,14 @@ class SshConnector:
             hop.connect()
             self._notices += hop.notices
 
-    def _transport(self) -> Transport:
+    def _live_link(self) -> Link:
         link = self._link
         if link is None:
             message = "not connected"
             raise UnreachableError(message, host=self._endpoint.name)
         if not link.is_alive:
             raise lost(self._endpoint.name, link.transport.saved_exception)
-        return link.transport
+        return link
 
     def _channel(self, transport: Transport) -> Channel:
         """A new session channel.
@@ -223,6 +223,25 @@ class SshConnector:
                 if pause is None:
                     raise fault from error
             time.sleep(pause)
+
+    def _not_forwarded(self, error: Exception, refusal: Refusal, place: str) -> ConnectError:
+        """What a bastion's answer to `forward` means."""
+        bastion = f"the bastion {self._endpoint.name}"
+        if refusal.code == PROHIBITED:
+            return NotPermittedError(
+                f"{bastion} does not permit connections to {place}",
+                hint="permit them on the bastion (AllowTcpForwarding, PermitOpen in sshd_config)",
+            )
+        reason = refusal.words or str(error)
+        kind = UnreachableError
+        if "refused" in reason.lower():
+            kind = DialRefusedError
+        elif "time" in reason.lower():  # "Connection timed out", or paramiko's own "Timeout …"
+            kind = DialTimeoutError
+        return kind(
+            f"{bastion} does not reach {place}: {reason}",
+            hint="is the address right as seen from the bastion, and is the machine up?",
+        )
 
     def _no_channel(self, error: Exception, transport: Transport) -> ConnectError:
         from paramiko import ChannelException

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from kubexm.connector.authentication import Authentication
 from kubexm.connector.dial import lost
 from kubexm.connector.host_key import HostKeyCheck
+from kubexm.connector.refusal import Refusals
 from kubexm.connector.turn import prepare
-from kubexm.errors import ConnectError, KubexmError, UnreachableError
+from kubexm.errors import ConnectError, DialTimeoutError, KubexmError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _IDLE_TICK_S = 5.0
 """How often a silent transport looks around; closing wakes it at once. paramiko's own is 0.1 s."""
 _JOIN_S = 2.0
+_NOT_SSHD = "is this sshd's port, and is the machine healthy?"
 
 
 class DroppedError(UnreachableError):
@@ -36,9 +38,10 @@ class DroppedError(UnreachableError):
 class Link:
     """An authenticated connection. `close` may come from any thread, and more than once."""
 
-    def __init__(self, connection: Connection, transport: Transport) -> None:
+    def __init__(self, connection: Connection, transport: Transport, refusals: Refusals) -> None:
         self._connection = connection
         self.transport = transport
+        self.refusals = refusals
 
     @classmethod
     def open(
@@ -59,22 +62,26 @@ class Link:
             ConnectError: Anything else that went wrong; see its kinds.
         """
         endpoint, connection = target.endpoint, target.connection
-        config = target.settings
+        settings = target.settings
         login = Authentication(
             endpoint,
             user=target.user,
             place=str(target),
-            key_files=config.get("identityfile", ()),
-            only_key_files=config.get("identitiesonly") == "yes",
+            key_files=settings.key_files,
+            only_key_files=settings.only_key_files,
         )
         try:
-            alias = config.get("hostkeyalias")
+            alias = settings.host_key_alias
             check = HostKeyCheck(
-                endpoint, address=alias or target.address, port=0 if alias else target.port
+                endpoint,
+                address=alias or target.address,
+                port=0 if alias else target.port,
+                files=settings.known_hosts,
+                system_files=settings.system_known_hosts,
             )
             stream = dial(target.address, target.port)
             try:
-                _open(connection, stream, check, login, endpoint.connect_timeout_s)
+                refusals = _open(connection, stream, check, login, endpoint.connect_timeout_s)
             except BaseException as error:
                 fault = _meaning(error, target)
                 _take_down(connection)
@@ -88,7 +95,7 @@ class Link:
             notice(sentence)
         transport: Transport = connection.transport
         transport.sock.settimeout(_IDLE_TICK_S)
-        return cls(connection, transport)
+        return cls(connection, transport, refusals)
 
     @property
     def is_alive(self) -> bool:
@@ -106,12 +113,15 @@ def _open(
     check: HostKeyCheck,
     login: Authentication,
     timeout_s: float,
-) -> None:
+) -> Refusals:
     from paramiko import Transport
+
+    refusals: list[Refusals] = []
 
     def make_transport(stream: socket.socket | Tunnel, **options: Any) -> Transport:  # noqa: ANN401 - paramiko's own
         transport = Transport(cast("socket.socket", stream), **options)
         prepare(transport)
+        refusals.append(Refusals(transport))
         security = transport.get_security_options()
         security.key_types = check.preferred(security.key_types)
         transport.handshake_timeout = timeout_s
@@ -129,6 +139,7 @@ def _open(
         "auth_strategy": login,
     }
     connection.open()
+    return refusals[-1]
 
 
 def _take_down(connection: Connection) -> None:
@@ -170,12 +181,15 @@ def _before_banner(error: Exception, place: str, timeout_s: float) -> ConnectErr
                 "(PerSourcePenalties, fail2ban); or it is not sshd",
             )
         case TimeoutError():
-            reason = f"no banner within {timeout_s:g} s"
-        case _:
-            reason = str(error)
+            return DialTimeoutError(
+                f"{place} accepts connections but does not speak ssh: "
+                f"no banner within {timeout_s:g} s",
+                hint=_NOT_SSHD,
+            )
+        case ConnectError() as fault:
+            return fault
     return UnreachableError(
-        f"{place} accepts connections but does not speak ssh: {reason}",
-        hint="is this sshd's port, and is the machine healthy?",
+        f"{place} accepts connections but does not speak ssh: {error}", hint=_NOT_SSHD
     )
 
 
@@ -189,7 +203,7 @@ def _after_banner(error: Exception, transport: Transport, place: str) -> Connect
             hint="its sshd is too old, or is set to what paramiko does not do",
         )
     if transport.is_active() and not transport.initial_kex_done:
-        return UnreachableError(f"{place} did not finish the ssh key exchange in time")
+        return DialTimeoutError(f"{place} did not finish the ssh key exchange in time")
     if isinstance(error, (SSHException, EOFError, OSError)):
         return lost("", error)
     return ConnectError(f"{place}: {type(error).__name__}: {error}")

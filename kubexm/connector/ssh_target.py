@@ -7,16 +7,16 @@ import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kubexm.connector.endpoint import Endpoint
+from kubexm.connector.ssh_settings import SshSettings
 from kubexm.errors import ConnectError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from fabric import Config, Connection
-
-    from kubexm.connector.endpoint import Endpoint
 
 _configuring = threading.Lock()
 
@@ -28,26 +28,30 @@ class Target:
         endpoint: What it leaves empty, ssh_config and then ssh's defaults fill in.
 
     Raises:
-        ConnectError: ssh_config cannot be read, or asks for what is not done here.
+        ConnectError: ssh_config cannot be read, or has a value that is none.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self.connection = _configured(endpoint)
-        self.settings: Mapping[str, Any] = self.connection.ssh_config
+        self.connection, self.settings = _configured(endpoint)
+        self.endpoint = replace(
+            endpoint,
+            host_key_policy=self.settings.host_key_policy,
+            connect_timeout_s=self.settings.connect_timeout_s,
+            connect_attempts=self.settings.connect_attempts,
+        )
         self.address: str = self.connection.host
         self.port: int = self.connection.port
         self.user: str = self.connection.user
-        if self.settings.get("proxycommand"):
-            message = f"ssh_config has a ProxyCommand for {self.address}, which is not supported"
-            raise ConnectError(
-                message,
-                host=endpoint.name,
-                hint="use ProxyJump in ssh_config, or the connector 'openssh'",
-            )
 
     def __str__(self) -> str:
         return f"{self.user}@{self.address} port {self.port}"
+
+    @property
+    def proxy_command(self) -> str:
+        """The command line that leads there, with its tokens; empty when none does."""
+        if self.endpoint.proxy_command or self.endpoint.proxy is not None:
+            return self.endpoint.proxy_command
+        return self.settings.proxy_command
 
     def jumps(self) -> Iterator[Endpoint]:
         """The hosts to go through (ProxyJump), the one that is dialled directly first.
@@ -57,27 +61,62 @@ class Target:
         """
         from fabric.connection import derive_shorthand
 
-        jumps = str(self.settings.get("proxyjump") or "none")
-        for jump in () if jumps.lower() == "none" else jumps.split(","):
+        jumps = self.settings.proxy_jump
+        for jump in jumps.split(",") if jumps else ():
             try:
                 where = derive_shorthand(jump.strip().removeprefix("ssh://").rstrip("/"))
             except ValueError as error:
                 message = f"ssh_config has the ProxyJump {jumps!r} for {self.address}: {error}"
                 raise ConnectError(message, host=self.endpoint.name) from error
-            yield replace(
-                self.endpoint,
+            # Credentials, and a key that is pinned, are for the host that they were given for.
+            yield Endpoint(
                 name=where["host"],
                 address=where["host"],
                 port=where["port"] or 0,
                 user=where["user"] or "",
-                # Credentials are for the host that they were given for.
-                password=None,
-                private_key="",
-                passphrase=None,
+                host_key_policy=self.endpoint.host_key_policy.for_others(),
+                known_hosts=self.endpoint.known_hosts,
+                connect_timeout_s=self.endpoint.connect_timeout_s,
+                connect_attempts=self.endpoint.connect_attempts,
             )
 
 
-def _configured(endpoint: Endpoint) -> Connection:
+def route(endpoint: Endpoint) -> tuple[Endpoint, ...]:
+    """The bastions on the way to a machine, the one that is dialled directly first.
+
+    They are the endpoint's own or, when it names neither bastion nor proxy, those of ssh_config.
+    Each is dialled through the one before it: whoever connects them passes
+    `SshConnector(hop, bastion=the one before, follows_jumps=False)`.
+
+    Raises:
+        ConnectError: ssh_config cannot be read, or sends us in a circle.
+    """
+    return _route(endpoint, ())
+
+
+def _route(endpoint: Endpoint, behind: tuple[tuple[str, int], ...]) -> tuple[Endpoint, ...]:
+    if not endpoint.bastions and (endpoint.proxy or endpoint.proxy_command):
+        return ()
+    target = Target(endpoint)
+    place = (target.address, target.port)
+    if place in behind:
+        circle = " → ".join(address for address, _ in (*behind[behind.index(place) :], place))
+        message = f"ssh_config leads in a circle with ProxyJump: {circle}"
+        raise ConnectError(message, host=endpoint.name)
+    hops = endpoint.bastions or _before(place, tuple(target.jumps()))
+    return (*_route(hops[0], (*behind, place)), *hops) if hops else ()
+
+
+def _before(place: tuple[str, int], hops: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """The hops up to the machine itself, which `Host *` may name as a hop to itself."""
+    for number, hop in enumerate(hops):
+        target = Target(hop)
+        if (target.address, target.port) == place:
+            return hops[:number]
+    return hops
+
+
+def _configured(endpoint: Endpoint) -> tuple[Connection, SshSettings]:
     from fabric import Connection
 
     # Without a handler its tracebacks would reach the terminal (logging.lastResort). What the
@@ -88,7 +127,7 @@ def _configured(endpoint: Endpoint) -> Connection:
             if not logger.handlers:
                 logger.addHandler(logging.NullHandler())
             config = _config(Path.home())
-        return Connection(
+        connection = Connection(
             endpoint.address or endpoint.name,
             user=endpoint.user or None,
             port=endpoint.port or None,
@@ -98,6 +137,7 @@ def _configured(endpoint: Endpoint) -> Connection:
             connect_timeout=1,
             connect_kwargs={"sock": None},
         )
+        return connection, SshSettings.of(endpoint, connection.ssh_config)
     except Exception as error:  # Fabric and paramiko raise whatever their parser stumbles on
         message = (
             f"the ssh configuration for {endpoint.address or endpoint.name} is of no use: {error}"
@@ -114,7 +154,6 @@ def _config(home: Path) -> Config:
     """Fabric's configuration with ssh_config in it, read once for a home directory."""
     from fabric import Config
 
-    del home
-    config = Config(lazy=True)
-    config.load_ssh_config()
-    return config
+    from kubexm.connector.ssh_config import read_ssh_config
+
+    return Config(lazy=True, ssh_config=read_ssh_config(home))

@@ -54,6 +54,8 @@ def _over(host: Host, overrides: AccessOverrides) -> Host:
             endpoint,
             user=_either(overrides.user, endpoint.user),
             private_key=endpoint.private_key if key is None else str(Path(key).expanduser()),
+            private_key_content=endpoint.private_key_content if key is None else None,
+            certificate=endpoint.certificate if key is None else "",
             password=_either(overrides.password, endpoint.password),
             connect_timeout_s=_either(overrides.connect_timeout_s, endpoint.connect_timeout_s),
         ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubexm.connector import HostKeyPolicy
-from kubexm.inventory import value
+from kubexm.inventory import reach, value
 from kubexm.inventory.model import MachineMode
 
 
@@ -95,7 +95,17 @@ DEFINITIONS: tuple[Definition, ...] = (
         accepts="a path",
         description="a private key; a relative path starts at the inventory's directory",
         read=value.path,
-        mistaken=("private_key", "key", "key_file", "ssh_key", "identity_file"),
+        mistaken=("key", "key_file", "ssh_key", "identity_file"),
+    ),
+    Definition(
+        name="kubexm_private_key",
+        aliases=("ansible_private_key", "ansible_ssh_private_key"),
+        lands="private_key_content",
+        accepts="the text of a private key file",
+        description="a private key itself, instead of a file",
+        read=value.secret,
+        is_secret=True,
+        mistaken=("private_key_content", "key_content"),
     ),
     Definition(
         name="kubexm_private_key_passphrase",
@@ -106,6 +116,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         read=value.secret,
         is_secret=True,
         mistaken=("passphrase", "key_passphrase"),
+    ),
+    Definition(
+        name="kubexm_certificate_file",
+        lands="certificate",
+        accepts="a path",
+        description="the private key's OpenSSH certificate; by default KEY-cert.pub beside it",
+        read=value.path,
+        mistaken=("certificate", "cert_file", "ssh_certificate"),
     ),
     Definition(
         name="kubexm_connection",
@@ -128,17 +146,60 @@ DEFINITIONS: tuple[Definition, ...] = (
         name="kubexm_host_key_policy",
         lands="host_key_policy",
         accepts=_words(HostKeyPolicy),
-        description="what to do about the machine's host key",
+        description="what to do about the machine's host key; by default pinned when "
+        "kubexm_host_key is set, else accept-new",
         read=value.choice(HostKeyPolicy),
-        mistaken=("host_key_checking", "host_key"),
+        mistaken=("host_key_checking",),
+    ),
+    Definition(
+        name="kubexm_host_key",
+        lands="host_keys",
+        accepts="a public key, its SHA256 fingerprint, or a list of them",
+        description="the machine's host key, known_hosts aside",
+        read=reach.host_keys,
+        mistaken=("host_keys", "fingerprint", "host_key_fingerprint"),
     ),
     Definition(
         name="kubexm_known_hosts",
         lands="known_hosts",
         accepts="a path",
-        description="the known_hosts file; by default ~/.ssh/known_hosts",
+        description="the known_hosts file; by default what ssh_config says, else "
+        "~/.ssh/known_hosts",
         read=value.path,
         mistaken=("known_hosts_file",),
+    ),
+    Definition(
+        name="kubexm_bastion",
+        lands="bastions",
+        accepts="a host of the inventory, user@host:port, a list of them, or none",
+        description="what to go through, the one that is dialled directly first",
+        read=reach.bastions,
+        mistaken=("bastions", "jump", "jump_host", "proxy_jump", "gateway"),
+    ),
+    Definition(
+        name="kubexm_proxy",
+        lands="proxy",
+        accepts="socks5://user@host:port, http://user@host:port, or none",
+        description="the proxy for a machine that is dialled directly",
+        read=reach.proxy,
+        mistaken=("socks_proxy", "http_proxy"),
+    ),
+    Definition(
+        name="kubexm_proxy_password",
+        lands="proxy_password",
+        accepts="a string",
+        description="what the proxy wants of its user",
+        read=value.secret,
+        is_secret=True,
+        mistaken=("proxy_pass",),
+    ),
+    Definition(
+        name="kubexm_proxy_command",
+        lands="proxy_command",
+        accepts="a command line, or none",
+        description="a command whose input and output lead to the machine (ProxyCommand)",
+        read=reach.proxy_command,
+        mistaken=("proxycommand",),
     ),
     Definition(
         name="kubexm_connect_timeout",
@@ -148,6 +209,15 @@ DEFINITIONS: tuple[Definition, ...] = (
         description="for each of the TCP connection, the banner and the authentication",
         read=value.seconds,
         mistaken=("timeout", "ssh_timeout", "connection_timeout"),
+    ),
+    Definition(
+        name="kubexm_connect_attempts",
+        lands="connect_attempts",
+        accepts="a whole number from 1 to 20",
+        description="how often to try a machine that cannot be reached; by default what "
+        "ssh_config says, else once",
+        read=reach.attempts,
+        mistaken=("connect_retries", "connection_attempts", "retries"),
     ),
     Definition(
         name="kubexm_become",

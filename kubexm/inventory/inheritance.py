@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kubexm.inventory import hierarchy, variable
+from kubexm.inventory import bastion, hierarchy, variable
 from kubexm.inventory.model import Group, Host, Inventory, control_node
 from kubexm.inventory.name import ALL, UNGROUPED
 from kubexm.inventory.settings import Settings
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kubexm.inventory.draft import Draft, GroupDraft, HostDraft
+    from kubexm.inventory.problem import Problems
     from kubexm.inventory.variable import Variable
 
 
@@ -49,9 +50,15 @@ class Inheritance:
         self._extra = extra
         self._extra_settings = variable.combined(extra)
         self._inherited: dict[tuple[str, ...], _Inherited] = {}
+        self._hops: dict[str, tuple[bastion.Hop, ...]] = {}
 
-    def build(self, path: Path) -> Inventory:
-        """The inventory of the file at `path`, finished."""
+    def build(self, path: Path, problems: Problems) -> Inventory:
+        """The inventory of the file at `path`, finished.
+
+        Args:
+            path: The file.
+            problems: Gets what is wrong with the bastions of a host.
+        """
         direct = self._direct_groups()
         hosts = []
         members: dict[str, list[str]] = {name: [] for name in self._draft.groups}
@@ -60,6 +67,7 @@ class Inheritance:
             for group in inherited.everywhere:
                 members[group].append(name)
             hosts.append(self._host(name, host, inherited))
+        hosts = self._through_bastions(hosts, problems)
         groups = {
             name: self._group(name, group, members[name])
             for name, group in self._draft.groups.items()
@@ -71,6 +79,16 @@ class Inheritance:
             warnings=warnings_of(path, self._draft, hosts, groups),
             control=control_node(_values(self._extra)),
         )
+
+    def _through_bastions(self, hosts: Sequence[Host], problems: Problems) -> list[Host]:
+        through, faults = bastion.with_bastions(hosts, self._hops)
+        by_name = {host.name: host for host in hosts}
+        for fault in faults:
+            origin = by_name[fault.host].origins[bastion.VARIABLE]
+            problems.add(
+                f"host {fault.host!r}: {fault}", origin.line, origin.column, key=bastion.VARIABLE
+            )
+        return list(through)
 
     def _direct_groups(self) -> dict[str, list[str]]:
         """The groups that each host is written in; `ungrouped` when they come to none."""
@@ -114,6 +132,7 @@ class Inheritance:
             }
         )
         address = found.address or name
+        self._hops[name] = found.bastions
         return Host(
             name=name,
             address=address,

@@ -58,7 +58,9 @@ def load(path: Path, *, extra_variables: Mapping[str, object] = _NOTHING) -> Inv
     if not draft.hosts:
         message = "is empty" if root is None else "has no hosts"
         raise InventoryError(message, path=str(path), hint=_FIRST_HOST)
-    return Inheritance(draft, parents, depths, priorities, extra).build(path)
+    inventory = Inheritance(draft, parents, depths, priorities, extra).build(path, problems)
+    problems.raise_if_any()
+    return inventory
 
 
 def _depths(

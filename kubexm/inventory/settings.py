@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kubexm.connector import Endpoint, HostKeyPolicy
+from kubexm.connector import DEFAULT_CONNECT_TIMEOUT_S, Endpoint, HostKeyPolicy, Proxy
 from kubexm.inventory.model import BecomeMode, MachineMode
 from kubexm.shell import Become, Escalation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kubexm.inventory.bastion import Hop
     from kubexm.secret import Secret
 
 
@@ -30,10 +31,18 @@ class Settings:
     user: str = ""
     password: Secret | None = None
     private_key: str = ""
+    private_key_content: Secret | None = None
     passphrase: Secret | None = None
-    host_key_policy: HostKeyPolicy = HostKeyPolicy.ACCEPT_NEW
+    certificate: str = ""
+    host_key_policy: HostKeyPolicy | None = None
+    host_keys: tuple[str, ...] = ()
     known_hosts: str = ""
-    connect_timeout_s: float = 15
+    bastions: tuple[Hop, ...] = ()
+    proxy: Proxy | None = None
+    proxy_password: Secret | None = None
+    proxy_command: str = ""
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
+    connect_attempts: int = 0
     options: Mapping[str, str] = field(default_factory=_empty)
     connection: str = "ssh"
     become: BecomeMode = BecomeMode.AUTO
@@ -45,7 +54,13 @@ class Settings:
     labels: Mapping[str, str] = field(default_factory=_empty)
 
     def endpoint(self, name: str) -> Endpoint:
-        """What a connector is made from; a host that is not local is reached by its name."""
+        """What a connector is made from; a host that is not local is reached by its name.
+
+        Its bastions are found among the hosts later (`kubexm.inventory.bastion`).
+        """
+        proxy = self.proxy
+        if proxy is not None and proxy.password is None:
+            proxy = replace(proxy, password=self.proxy_password)
         return Endpoint(
             name=name,
             address=self.address or ("" if self.connection == "local" else name),
@@ -53,12 +68,23 @@ class Settings:
             user=self.user,
             password=self.password,
             private_key=self.private_key,
+            private_key_content=self.private_key_content,
             passphrase=self.passphrase,
-            host_key_policy=self.host_key_policy,
+            certificate=self.certificate,
+            host_key_policy=self._host_key_policy(),
+            host_keys=self.host_keys,
             known_hosts=self.known_hosts,
+            proxy=proxy,
+            proxy_command=self.proxy_command,
             connect_timeout_s=self.connect_timeout_s,
+            connect_attempts=self.connect_attempts,
             options=self.options,
         )
+
+    def _host_key_policy(self) -> HostKeyPolicy:
+        if self.host_key_policy is not None:
+            return self.host_key_policy
+        return HostKeyPolicy.PINNED if self.host_keys else HostKeyPolicy.ACCEPT_NEW
 
     def escalation(self) -> Escalation:
         """Whom to become and how, whether or not `become` asks for it."""

@@ -36,9 +36,7 @@ _ALSO_ANSIBLES = frozenset(
         "ksu_pass",
         "libssh_password",
         "paramiko_private_key_file",
-        "private_key",
         "ssh_args",
-        "ssh_private_key",
         "su_pass",
         "su_user",
     )

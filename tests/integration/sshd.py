@@ -16,7 +16,7 @@ from kubexm.connector import Endpoint
 _PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 _CONFIG = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 {host_keys}
 AuthorizedKeysFile {directory}/authorized_keys
 PidFile none
@@ -62,6 +62,7 @@ class SshServer:
         directory: For its configuration, keys and log; known_hosts too.
         settings: Further lines of sshd_config(5).
         host_keys: The kinds of host keys to have.
+        address: One of the loopback's.
     """
 
     directory: Path
@@ -114,6 +115,7 @@ class SshServer:
         config = self.directory / "sshd_config"
         config.write_text(
             _CONFIG.format(
+                address=self.address,
                 port=self.port,
                 directory=self.directory,
                 host_keys="\n".join(f"HostKey {self.host_key(kind)}" for kind in self.host_keys),

@@ -552,7 +552,7 @@ class TestHostKeys:
         assert "Accepted" not in sshd.log
         assert "Failed" not in sshd.log
 
-    @pytest.mark.parametrize("policy", HostKeyPolicy)
+    @pytest.mark.parametrize("policy", [HostKeyPolicy.STRICT, HostKeyPolicy.ACCEPT_NEW])
     def test_a_changed_key_is_refused(self, sshd: SshServer, policy: HostKeyPolicy) -> None:
         first = SshConnector(sshd.endpoint())
         first.connect()
@@ -790,11 +790,6 @@ class TestConfiguration:
         (home / ".ssh" / "config").write_text("Host *\n  Port many\n")
         with pytest.raises(ConnectError, match="configuration"):
             SshConnector(sshd.endpoint(port=0)).connect()
-
-    def test_a_proxy_command_is_refused_by_name(self, sshd: SshServer, home: Path) -> None:
-        (home / ".ssh" / "config").write_text("Host *\n  ProxyCommand nc %h %p\n")
-        with pytest.raises(ConnectError, match="ProxyCommand"):
-            SshConnector(sshd.endpoint()).connect()
 
     def test_a_proxy_jump_that_is_none_is_an_error_of_ours(
         self, sshd: SshServer, home: Path

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from kubexm.connector.endpoint import Endpoint, HostKeyPolicy
 from kubexm.connector.host_key import HostKeyCheck
-from kubexm.errors import HostKeyError
+from kubexm.errors import HostKeyChangedError, HostKeyError
 from tests.unit.connector.test_known_hosts import key
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 NEW = HostKeyPolicy.ACCEPT_NEW
+RECORDED = (HostKeyPolicy.STRICT, NEW)
 
 
 @pytest.fixture
@@ -27,10 +25,10 @@ def system(tmp_path: Path) -> Path:
 
 def check(own: Path, system: Path, policy: HostKeyPolicy, *, port: int = 22) -> HostKeyCheck:
     endpoint = Endpoint(name="node1", address="lab1", host_key_policy=policy, known_hosts=str(own))
-    return HostKeyCheck(endpoint, address="lab1", port=port, system_file=system)
+    return HostKeyCheck(endpoint, address="lab1", port=port, files=(own,), system_files=(system,))
 
 
-@pytest.mark.parametrize("policy", HostKeyPolicy)
+@pytest.mark.parametrize("policy", RECORDED)
 def test_a_key_on_record_passes_silently(own: Path, system: Path, policy: HostKeyPolicy) -> None:
     own.write_text(f"lab1 {key('a').line}\n")
     checked = check(own, system, policy)
@@ -86,7 +84,7 @@ def test_strict_says_when_only_certificates_are_trusted(own: Path, system: Path)
         check(own, system, HostKeyPolicy.STRICT).check(key("a"))
 
 
-@pytest.mark.parametrize("policy", HostKeyPolicy)
+@pytest.mark.parametrize("policy", RECORDED)
 def test_a_changed_key_is_an_error_that_shows_both_and_where(
     own: Path, system: Path, policy: HostKeyPolicy
 ) -> None:
@@ -137,3 +135,69 @@ def test_the_types_on_record_are_negotiated_first(own: Path, system: Path) -> No
         "ecdsa-sha2-nistp256",
         "ssh-ed25519",
     )
+
+
+def pinned(*keys: str) -> HostKeyCheck:
+    endpoint = Endpoint(
+        name="node1", address="lab1", host_key_policy=HostKeyPolicy.PINNED, host_keys=keys
+    )
+    return HostKeyCheck(endpoint, address="lab1", port=22, files=(Path("/nowhere/known_hosts"),))
+
+
+def test_a_pinned_key_passes_by_its_text_and_by_its_fingerprint() -> None:
+    for pin in (key("a").line, key("a").fingerprint):
+        checked = pinned(key("other").line, pin)
+        checked.check(key("a"))
+        assert checked.notices == []
+
+
+def test_another_key_than_the_pinned_one_is_a_change() -> None:
+    for pin in (key("a").line, key("a").fingerprint):
+        with pytest.raises(HostKeyChangedError) as caught:
+            pinned(pin).check(key("b"))
+        assert key("a").fingerprint in caught.value.message
+        assert key("b").fingerprint in caught.value.message
+        assert "kubexm_host_key" in caught.value.hint
+
+
+def test_pinned_without_a_key_is_told() -> None:
+    with pytest.raises(HostKeyError, match="no key is named"):
+        pinned().check(key("a"))
+
+
+def test_the_type_of_a_pinned_key_is_negotiated_first() -> None:
+    offered = ("ssh-ed25519", "rsa-sha2-512")
+    assert pinned(key("a", "ssh-rsa").line).preferred(offered) == ("rsa-sha2-512", "ssh-ed25519")
+    assert pinned(key("a").fingerprint).preferred(offered) == offered
+
+
+def test_insecure_lets_every_key_pass_and_says_so(own: Path, system: Path) -> None:
+    own.write_text(f"lab1 {key('a').line}\n")
+    checked = check(own, system, HostKeyPolicy.INSECURE)
+    checked.check(key("b"))
+    (notice,) = checked.notices
+    assert "NOT checked" in notice
+    assert own.read_text() == f"lab1 {key('a').line}\n"
+
+
+def test_certificates_are_negotiated_first_where_an_authority_vouches(
+    own: Path, system: Path
+) -> None:
+    own.write_text(f"@cert-authority *.example.org,lab1 {key('ca').line}\n")
+    assert check(own, system, NEW).preferred(("ssh-ed25519", "rsa-sha2-512")) == (
+        "ssh-ed25519-cert-v01@openssh.com",
+        "rsa-sha2-512-cert-v01@openssh.com",
+        "ssh-ed25519",
+        "rsa-sha2-512",
+    )
+
+
+def test_every_file_is_read_and_the_first_is_written(own: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.write_text(f"lab1 {key('a').line}\n")
+    endpoint = Endpoint(name="node1", address="lab1")
+    HostKeyCheck(endpoint, address="lab1", port=22, files=(own, second)).check(key("a"))
+    with pytest.raises(HostKeyChangedError, match=f"{second}:1"):
+        HostKeyCheck(endpoint, address="lab1", port=22, files=(own, second)).check(key("b"))
+    HostKeyCheck(endpoint, address="lab2", port=22, files=(own, second)).check(key("c"))
+    assert own.read_text() == f"lab2 {key('c').line}\n"

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from kubexm.connector import Endpoint, HostKeyPolicy
+from kubexm.connector import Endpoint, HostKeyPolicy, Proxy, ProxyScheme
 from kubexm.errors import UsageError
 from kubexm.inventory import (
     DEFINITIONS,
@@ -24,6 +24,14 @@ from kubexm.inventory import (
 from kubexm.secret import Secret
 from kubexm.shell import Become, Escalation
 from tests.unit.inventory.write import loaded, written
+
+PROXY = Proxy(
+    scheme=ProxyScheme.SOCKS5,
+    address="proxy.example.org",
+    port=1080,
+    user="me",
+    password=Secret("four"),
+)
 
 KUBESPRAY = """
 all:
@@ -155,12 +163,20 @@ def test_every_connection_variable_lands(tmp_path: Path) -> None:
               kubexm_user: deploy
               kubexm_password: "one"
               kubexm_private_key_file: keys/id
+              kubexm_private_key: "the key"
               kubexm_private_key_passphrase: "two"
+              kubexm_certificate_file: keys/id-cert.pub
               kubexm_connection: courier
               kubexm_connection_options: {sender: somebody}
               kubexm_host_key_policy: strict
+              kubexm_host_key: SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
               kubexm_known_hosts: /etc/known_hosts
+              kubexm_bastion: ops@gate.example.org:2200
+              kubexm_proxy: socks5://me@proxy.example.org
+              kubexm_proxy_password: "four"
+              kubexm_proxy_command: nc %h %p
               kubexm_connect_timeout: 2m
+              kubexm_connect_attempts: 3
               kubexm_become: "true"
               kubexm_become_method: su
               kubexm_become_user: admin
@@ -177,10 +193,30 @@ def test_every_connection_variable_lands(tmp_path: Path) -> None:
         user="deploy",
         password=Secret("one"),
         private_key=str(tmp_path / "keys/id"),
+        private_key_content=Secret("the key"),
         passphrase=Secret("two"),
+        certificate=str(tmp_path / "keys/id-cert.pub"),
         host_key_policy=HostKeyPolicy.STRICT,
+        host_keys=("SHA256:" + 43 * "A",),
         known_hosts="/etc/known_hosts",
         connect_timeout_s=120,
+        connect_attempts=3,
+        bastions=(
+            Endpoint(
+                name="ops@gate.example.org:2200",
+                address="gate.example.org",
+                port=2200,
+                user="ops",
+                host_key_policy=HostKeyPolicy.STRICT,
+                known_hosts="/etc/known_hosts",
+                connect_timeout_s=120,
+                connect_attempts=3,
+                proxy=PROXY,
+                proxy_command="nc %h %p",
+            ),
+        ),
+        proxy=PROXY,
+        proxy_command="nc %h %p",
         options=MappingProxyType({"sender": "somebody"}),
     )
     assert host.internal_address == "198.51.100.1"
