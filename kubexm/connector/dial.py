@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import time
 from typing import TYPE_CHECKING, TypeAlias
@@ -32,8 +33,11 @@ class Line(socket.socket):
 
     The kernel reports the first with ETIMEDOUT, once, and Python raises TimeoutError for both;
     paramiko takes that for the second, reads again, and finds a connection that seems closed.
+
+    `heard_at` is when something last came from the other end (`time.monotonic`).
     """
 
+    heard_at = 0.0
     _death: ConnectionAbortedError | None = None
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
@@ -45,6 +49,7 @@ class Line(socket.socket):
             raise
         if not data and self._death is not None:
             raise self._death
+        self.heard_at = time.monotonic()
         return data
 
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
@@ -55,13 +60,19 @@ class Line(socket.socket):
             self._note(error)
             raise
 
+    def has_room(self) -> bool:
+        """Whether a few bytes can be sent without waiting."""
+        poll = select.poll()
+        poll.register(self, select.POLLOUT)
+        return bool(poll.poll(0))
+
     def _note(self, error: TimeoutError) -> None:
         if error.errno == errno.ETIMEDOUT:
             self._death = ConnectionAbortedError(error.errno, error.strerror)
             raise self._death from error
 
 
-def dial(address: str, port: int, *, timeout_s: float, host: str = "") -> socket.socket:
+def dial(address: str, port: int, *, timeout_s: float, host: str = "") -> Line:
     """A connected socket that sends small packets at once and notices a dead peer.
 
     Args:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kubexm.connector.channel import SshProcess
-from kubexm.connector.dial import dial, lost
+from kubexm.connector.dial import lost
 from kubexm.connector.refusal import PROHIBITED, Refusal
 from kubexm.connector.ssh_link import DroppedError, Link
 from kubexm.connector.ssh_target import Target, route
@@ -26,7 +26,6 @@ from kubexm.errors import (
 )
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterable, Sequence
 
     from paramiko import Channel, Transport
@@ -174,7 +173,7 @@ class SshConnector:
             if self._follows_jumps and not hops:
                 self._connect_hops(route(self._endpoint), hops)
             through = hops[-1] if hops else self._bastion
-            dialler = through.forward if through is not None else self._dial
+            dialler = through.forward if through is not None else target.dial
             try:
                 return Link.open(target, dialler, self._notices.append)
             except DroppedError as error:
@@ -183,10 +182,6 @@ class SshConnector:
                     message = f"{error} ({tries} tries)"
                     raise UnreachableError(message, host=error.host, hint=error.hint) from error
                 time.sleep(pause)
-
-    def _dial(self, address: str, port: int) -> socket.socket:
-        timeout_s = self._endpoint.connect_timeout_s
-        return dial(address, port, timeout_s=timeout_s, host=self._endpoint.name)
 
     def _connect_hops(self, jumps: Iterable[Endpoint], hops: list[SshConnector]) -> None:
         """Connect to each, the first directly, each next through the one before."""

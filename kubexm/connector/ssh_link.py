@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kubexm.connector.authentication import Authentication
 from kubexm.connector.dial import lost
 from kubexm.connector.host_key import HostKeyCheck
+from kubexm.connector.keepalive import KeepAlive
 from kubexm.connector.refusal import Refusals
 from kubexm.connector.turn import prepare
 from kubexm.errors import ConnectError, DialTimeoutError, KubexmError, UnreachableError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fabric import Connection
     from paramiko import Transport
 
+    from kubexm.connector.dial import Line
     from kubexm.connector.ssh_target import Target
     from kubexm.connector.tunnel import Tunnel
 
@@ -47,7 +49,7 @@ class Link:
     def open(
         cls,
         target: Target,
-        dial: Callable[[str, int], socket.socket | Tunnel],
+        dial: Callable[[str, int], Line | Tunnel],
         notice: Callable[[str], None],
     ) -> Link:
         """Dial, check the host key, log in.
@@ -94,7 +96,7 @@ class Link:
         for sentence in check.notices:
             notice(sentence)
         transport: Transport = connection.transport
-        transport.sock.settimeout(_IDLE_TICK_S)
+        stream.settimeout(_watch(transport, stream, settings.keepalive_s, settings.keepalive_count))
         return cls(connection, transport, refusals)
 
     @property
@@ -109,7 +111,7 @@ class Link:
 
 def _open(
     connection: Connection,
-    stream: socket.socket | Tunnel,
+    stream: Line | Tunnel,
     check: HostKeyCheck,
     login: Authentication,
     timeout_s: float,
@@ -118,7 +120,7 @@ def _open(
 
     refusals: list[Refusals] = []
 
-    def make_transport(stream: socket.socket | Tunnel, **options: Any) -> Transport:  # noqa: ANN401 - paramiko's own
+    def make_transport(stream: Line | Tunnel, **options: Any) -> Transport:  # noqa: ANN401 - paramiko's own
         transport = Transport(cast("socket.socket", stream), **options)
         prepare(transport)
         refusals.append(Refusals(transport))
@@ -140,6 +142,16 @@ def _open(
     }
     connection.open()
     return refusals[-1]
+
+
+def _watch(transport: Transport, stream: Line | Tunnel, interval_s: float, count: int) -> float:
+    """Look for signs of life whenever the transport looks around; returns how often it should."""
+    if not interval_s:
+        return _IDLE_TICK_S
+    tick_s = min(_IDLE_TICK_S, interval_s)
+    alive = KeepAlive(transport, stream, interval_s=interval_s, count=count)
+    transport.packetizer.set_keepalive(tick_s / 2, alive.check)
+    return tick_s
 
 
 def _take_down(connection: Connection) -> None:

@@ -9,7 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubexm.connector.dial import Line, dial
 from kubexm.connector.endpoint import Endpoint
+from kubexm.connector.proxy_command import CommandLine, expand
+from kubexm.connector.proxy_dial import dial_through
 from kubexm.connector.ssh_settings import SshSettings
 from kubexm.errors import ConnectError
 
@@ -46,12 +49,27 @@ class Target:
     def __str__(self) -> str:
         return f"{self.user}@{self.address} port {self.port}"
 
-    @property
-    def proxy_command(self) -> str:
-        """The command line that leads there, with its tokens; empty when none does."""
-        if self.endpoint.proxy_command or self.endpoint.proxy is not None:
-            return self.endpoint.proxy_command
-        return self.settings.proxy_command
+    def dial(self, address: str, port: int) -> Line:
+        """A link to the machine from here: through its proxy, when it has one.
+
+        Raises:
+            ConnectError: See `dial`, `dial_through` and `CommandLine`.
+        """
+        endpoint = self.endpoint
+        timeout_s, host = endpoint.connect_timeout_s, endpoint.name
+        command = endpoint.proxy_command
+        if not command and endpoint.proxy is None:
+            command = self.settings.proxy_command
+        if command:
+            tokens = {"h": address, "p": str(port), "r": self.user}
+            tokens["n"] = endpoint.address or endpoint.name
+            try:
+                return CommandLine.start(expand(command, tokens))
+            except ConnectError as error:
+                raise error.on(host) from error.__cause__
+        if endpoint.proxy is not None:
+            return dial_through(endpoint.proxy, address, port, timeout_s=timeout_s, host=host)
+        return dial(address, port, timeout_s=timeout_s, host=host)
 
     def jumps(self) -> Iterator[Endpoint]:
         """The hosts to go through (ProxyJump), the one that is dialled directly first.

@@ -19,6 +19,7 @@ class Tunnel:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.heard_at = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<Tunnel, {'closed' if self._channel.closed else 'open'}>"
@@ -34,7 +35,13 @@ class Tunnel:
 
     def recv(self, size: int) -> bytes:
         """As for a socket."""
-        return self._channel.recv(size)
+        data = self._channel.recv(size)
+        self.heard_at = time.monotonic()
+        return data
+
+    def has_room(self) -> bool:
+        """Whether a few bytes can be sent without waiting."""
+        return self._channel.send_ready()
 
     def send(self, data: bytes) -> int:
         """As for a socket: raises TimeoutError when there is no room in time."""

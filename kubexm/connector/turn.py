@@ -38,6 +38,18 @@ def turn(transport: Transport) -> Iterator[bool]:
         yield transport.clear_to_send.is_set()
 
 
+@contextlib.contextmanager
+def turn_now(transport: Transport) -> Iterator[bool]:
+    """As `turn`, but for who must not wait: it is nobody's turn while somebody else sends."""
+    lock = transport.clear_to_send_lock
+    is_held = lock.acquire(blocking=False)
+    try:
+        yield is_held and transport.clear_to_send.is_set()
+    finally:
+        if is_held:
+            lock.release()
+
+
 def send_last(channel: Channel, send: Callable[[], object]) -> None:
     """Send a channel's EOF or CLOSE, unless it is closed already; waits for a key exchange."""
     transport = channel.get_transport()

@@ -866,4 +866,9 @@ def test_what_paramiko_has_to_say_does_not_reach_the_terminal(sshd: SshServer) -
             timeout=60,
         )
     assert done.stderr == ""
-    assert done.stdout.split() == ["UnreachableError"] * 3 + ["AuthenticationError"]
+    assert done.stdout.split() == [
+        "DialTimeoutError",
+        "UnreachableError",
+        "UnreachableError",
+        "AuthenticationError",
+    ]
