@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, assert_never
 
+from kubexm.connector.certificate import Certificate
 from kubexm.connector.endpoint import HostKeyPolicy
-from kubexm.connector.host_certificate import HostCertificate
 from kubexm.connector.known_hosts import Entry, HostKey, Marker, Standing, compare, name_of
 from kubexm.connector.known_hosts_file import KnownHostsFile
 from kubexm.errors import HostKeyChangedError, HostKeyError
@@ -134,7 +134,7 @@ class HostKeyCheck:
             HostKeyError: One of them does, and it no longer counts.
         """
         try:
-            certificate = HostCertificate.read(blob)
+            certificate = Certificate.read(blob)
         except ValueError:
             return False  # what stands without it is the bare key
         authorities = [

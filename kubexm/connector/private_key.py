@@ -1,4 +1,4 @@
-"""Private key files: read, told apart from what is none, decrypted once per process."""
+"""Private keys: read, told apart from what is none, decrypted once per process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import io
 import re
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubexm.errors import AuthenticationError
 from kubexm.shell import quote
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paramiko import PKey
 
     from kubexm.secret import Secret
@@ -28,17 +29,24 @@ _loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrivateKeyFile:
-    """A key file as it is on disk. `header` is the clear part of an OpenSSH-format key."""
+class PrivateKey:
+    """A private key as text, perhaps encrypted.
 
-    path: Path
+    Args:
+        place: What messages call it: its path, or where its text was given.
+        data: The file's content.
+        path: Empty when it was given as text.
+        header: The clear part of an OpenSSH-format key.
+    """
+
+    place: str
     data: bytes = field(repr=False)
-    certificate: str = ""
+    path: str = ""
     header: tuple[bytes, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> PrivateKeyFile:
-        """The file, with the certificate that lies beside it.
+    def read(cls, path: Path) -> PrivateKey:
+        """The key in a file.
 
         Raises:
             AuthenticationError: It is missing, not readable, or not a private key.
@@ -49,22 +57,31 @@ class PrivateKeyFile:
             message = f"the private key {path} cannot be read: {error.strerror}"
             raise AuthenticationError(
                 message,
-                hint="check --private-key, or private_key in the inventory",
+                hint="check --private-key, or kubexm_private_key_file in the inventory",
             ) from error
+        return cls._of(data, place=str(path), path=str(path))
+
+    @classmethod
+    def given(cls, text: Secret) -> PrivateKey:
+        """The key that the inventory holds.
+
+        Raises:
+            AuthenticationError: It is not a private key.
+        """
+        # A final newline is easily lost on the way through YAML and vaults.
+        return cls._of(f"{text.reveal().strip()}\n".encode(), place="of kubexm_private_key")
+
+    @classmethod
+    def _of(cls, data: bytes, *, place: str, path: str = "") -> PrivateKey:
         openssh = _OPENSSH.search(data)
         header = _clear_part(openssh[1]) if openssh else ()
         if not header and not _PEM.search(data):
-            message = f"{path} is not a private key that OpenSSH would take"
+            message = f"{path or f'the text {place}'} is not a private key that OpenSSH would take"
             raise AuthenticationError(
                 message,
                 hint="convert other formats: puttygen KEY -O private-openssh -o FILE",
             )
-        beside = Path(f"{path}-cert.pub")
-        try:
-            certificate = beside.read_text("utf-8", "replace")
-        except OSError:
-            certificate = ""
-        return cls(path=path, data=data, certificate=certificate, header=header)
+        return cls(place=place, data=data, path=path, header=header)
 
     @property
     def is_encrypted(self) -> bool:
@@ -79,28 +96,28 @@ class PrivateKeyFile:
         return None if self.is_encrypted else self.load(None).asbytes()
 
     def load(self, passphrase: Secret | None) -> PKey:
-        """The key, ready to sign.
+        """The key, ready to sign. The object is shared: certify a `copy` of it.
 
         Raises:
             AuthenticationError: The passphrase is missing or wrong, or the key is of a kind
                 that cannot be used.
         """
         if self.is_encrypted and not passphrase:
-            message = f"the private key {self.path} is encrypted and no passphrase was given"
+            message = f"the private key {self.place} is encrypted and no passphrase was given"
             raise AuthenticationError(
                 message,
-                hint=f"set its passphrase, or let the agent hold it: "
-                f"ssh-add {quote(str(self.path))}",
+                hint="set kubexm_private_key_passphrase, or let the agent hold it: "
+                f"ssh-add {quote(self.path) if self.path else 'FILE'}",
             )
         try:
             # One at a time: a hundred hosts with one key would all decrypt it at once.
             with _loading:
-                return _load(self.data, self.certificate, passphrase if self.is_encrypted else None)
+                return _load(self.data, passphrase if self.is_encrypted else None)
         except Exception as error:  # each format has its own ways to be unusable
             if self.is_encrypted and isinstance(error, ValueError):
-                message = f"the passphrase of the private key {self.path} is wrong"
+                message = f"the passphrase of the private key {self.place} is wrong"
                 raise AuthenticationError(message, hint="check the passphrase") from error
-            message = f"the private key {self.path} cannot be used: {error}"
+            message = f"the private key {self.place} cannot be used: {error}"
             raise AuthenticationError(
                 message,
                 hint="ed25519, ECDSA and RSA keys can",
@@ -127,7 +144,7 @@ def _clear_part(text: bytes) -> tuple[bytes, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _load(data: bytes, certificate: str, passphrase: Secret | None) -> PKey:
+def _load(data: bytes, passphrase: Secret | None) -> PKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from paramiko import ECDSAKey, Ed25519Key, RSAKey
@@ -155,6 +172,4 @@ def _load(data: bytes, certificate: str, passphrase: Secret | None) -> PKey:
         case _:
             message = f"{type(loaded).__name__} is not supported"
             raise TypeError(message)
-    if certificate:
-        key.load_certificate(certificate)
     return key

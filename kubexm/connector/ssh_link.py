@@ -69,8 +69,7 @@ class Link:
             endpoint,
             user=target.user,
             place=str(target),
-            key_files=settings.key_files,
-            only_key_files=settings.only_key_files,
+            settings=settings,
         )
         try:
             alias = settings.host_key_alias

@@ -227,9 +227,16 @@ class Agent:
         return cls(socket=path, process=process)
 
     def add(self, key: Path) -> None:
-        """Hand it a key that needs no passphrase."""
+        """Hand it a key that needs no passphrase, with the certificate beside it."""
+        self._ssh_add("-q", str(key))
+
+    def forget(self, public: Path) -> None:
+        """Take back the key of a public half, but not its certificate."""
+        self._ssh_add("-q", "-d", str(public))
+
+    def _ssh_add(self, *words: str) -> None:
         environment = {**os.environ, "SSH_AUTH_SOCK": str(self.socket)}
-        subprocess.run(["ssh-add", "-q", str(key)], check=True, env=environment)
+        subprocess.run(["ssh-add", *words], check=True, env=environment)
 
     def stop(self) -> None:
         """End it."""

@@ -1,4 +1,4 @@
-"""Host certificates as ssh-keygen makes them."""
+"""Certificates as ssh-keygen makes them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kubexm.connector.certificate import Certificate
 from kubexm.connector.endpoint import Endpoint, HostKeyPolicy
-from kubexm.connector.host_certificate import HostCertificate
 from kubexm.connector.host_key import HostKeyCheck
 from kubexm.connector.known_hosts import HostKey
 from kubexm.errors import HostKeyError
@@ -53,7 +53,7 @@ def test_certificate_says_who_signed_it_and_for_whom(tmp_path: Path, host: Path,
     authority = tmp_path / "other-ca"
     keygen("-t", kind, "-N", "", "-f", str(authority))
     blob = certify(authority, host, "-h", "-n", "lab1,*.example.org", "-V", "-1d:+1d")
-    certificate = HostCertificate.read(blob)
+    certificate = Certificate.read(blob)
     assert certificate.authority == public(authority)
     assert certificate.names == ("lab1", "*.example.org")
     assert certificate.fault("lab1") == ""
@@ -65,16 +65,16 @@ def test_certificate_says_who_signed_it_and_for_whom(tmp_path: Path, host: Path,
 
 def test_certificate_of_a_user_does_not_do_for_a_host(authority: Path, host: Path) -> None:
     blob = certify(authority, host, "-n", "lab1")
-    assert "user's certificate" in HostCertificate.read(blob).fault("lab1")
+    assert "user's certificate" in Certificate.read(blob).fault("lab1")
 
 
 def test_certificate_that_was_altered_is_none(authority: Path, host: Path) -> None:
     blob = certify(authority, host, "-h", "-n", "lab1")
     with pytest.raises(ValueError, match="signature"):
-        HostCertificate.read(blob.replace(b"lab1", b"lab2"))
+        Certificate.read(blob.replace(b"lab1", b"lab2"))
     for junk in (b"", b"junk", host.with_suffix(".pub").read_bytes(), public(host).blob):
         with pytest.raises(ValueError):  # noqa: PT011 - each has words of its own
-            HostCertificate.read(junk)
+            Certificate.read(junk)
 
 
 def test_authority_on_record_vouches_for_the_host(
