@@ -135,6 +135,10 @@ class DialTimeoutError(UnreachableError):
     """Nothing answered in time: the dialling, the banner, the key exchange or the login."""
 
 
+class DroppedError(UnreachableError):
+    """The connection was closed before the ssh banner: trying again may help (MaxStartups)."""
+
+
 class AuthenticationError(ConnectError):
     """The machine answered and refused every credential that we offered."""
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from kubexm.connector.channel import SshProcess
 from kubexm.connector.dial import lost
 from kubexm.connector.refusal import PROHIBITED, Refusal
-from kubexm.connector.ssh_link import DroppedError, Link
+from kubexm.connector.ssh_link import Link
 from kubexm.connector.ssh_target import Target, route
 from kubexm.connector.tunnel import Tunnel
 from kubexm.errors import (
     ConnectError,
     DialRefusedError,
     DialTimeoutError,
+    DroppedError,
     NotPermittedError,
     UnreachableError,
 )
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
     from kubexm.connector.endpoint import Endpoint
 
-_TRIES = 3
+_DROPS = 8
 _BACK_OFF_S = 0.25
+_LONGEST_S = 8.0
 _SLOT_PAUSES_S = (0.01, 0.04, 0.16)
 
 
@@ -63,6 +65,7 @@ class SshConnector:
         self._link: Link | None = None
         self._hops: tuple[SshConnector, ...] = ()
         self._closings = 0
+        self._closing = threading.Event()  # wakes who pauses between two attempts
 
     def __repr__(self) -> str:
         endpoint = self._endpoint
@@ -77,13 +80,14 @@ class SshConnector:
         return tuple(self._notices)
 
     def connect(self) -> None:
-        """See `Connector.connect`. A host that hangs up at once is tried again, a little later."""
+        """See `Connector.connect`. What may help is tried again, a little later (`back_off`)."""
         with self._connecting:
             if self.is_connected():
                 return
             self.close()
             with self._lock:
                 closings = self._closings
+                self._closing.clear()
             hops: list[SshConnector] = []
             try:
                 link = self._establish(hops)
@@ -105,6 +109,7 @@ class SshConnector:
             link, self._link = self._link, None
             hops, self._hops = self._hops, ()
             self._closings += 1
+            self._closing.set()
         if link is not None:
             link.close()
         _close_all(hops)
@@ -164,11 +169,11 @@ class SshConnector:
         return Tunnel(channel)
 
     def _establish(self, hops: list[SshConnector]) -> Link:
-        """Connect, again when the host drops us, within the time for one connection."""
-        limit = time.monotonic() + self._endpoint.connect_timeout_s
-        tries = 0
+        """Connect; again, a little later, where that may help."""
+        began = time.monotonic()
+        attempts = 0
         while True:
-            tries += 1
+            attempts += 1
             target = Target(self._endpoint)
             if self._follows_jumps and not hops:
                 self._connect_hops(route(self._endpoint), hops)
@@ -176,12 +181,14 @@ class SshConnector:
             dialler = through.forward if through is not None else target.dial
             try:
                 return Link.open(target, dialler, self._notices.append)
-            except DroppedError as error:
-                pause = _BACK_OFF_S * 2**tries * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                if tries == _TRIES or time.monotonic() + pause > limit:
-                    message = f"{error} ({tries} tries)"
-                    raise UnreachableError(message, host=error.host, hint=error.hint) from error
-                time.sleep(pause)
+            except UnreachableError as error:
+                elapsed_s = time.monotonic() - began
+                pause = back_off(error, attempts, elapsed_s, target.endpoint)
+                if pause is None:
+                    raise _after(attempts, error) from error
+            if self._closing.wait(pause):
+                message = "closed while connecting"
+                raise UnreachableError(message, host=self._endpoint.name)
 
     def _connect_hops(self, jumps: Iterable[Endpoint], hops: list[SshConnector]) -> None:
         """Connect to each, the first directly, each next through the one before."""
@@ -254,6 +261,32 @@ class SshConnector:
             host=self._endpoint.name,
             hint="sshd allows 10 at a time by default (MaxSessions in sshd_config)",
         )
+
+
+def back_off(
+    error: UnreachableError, attempts: int, elapsed_s: float, endpoint: Endpoint
+) -> float | None:
+    """How long to wait before the next attempt, with jitter; `None` to give up.
+
+    A host that hangs up before its banner drops a burst of connections (MaxStartups): it is tried
+    again within the time for one connection. Whatever else is out of reach is tried as often as
+    the endpoint says.
+    """
+    longest_s = min(_LONGEST_S, _BACK_OFF_S * 2.0**attempts)
+    pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    if attempts < endpoint.connect_attempts:
+        return pause_s
+    if isinstance(error, DroppedError) and attempts < _DROPS:
+        return pause_s if elapsed_s + pause_s <= endpoint.connect_timeout_s else None
+    return None
+
+
+def _after(attempts: int, error: UnreachableError) -> UnreachableError:
+    """The error of the last attempt, which says how many there were."""
+    if attempts == 1:
+        return error
+    message = f"{error.message} ({attempts} attempts)"
+    return type(error)(message, host=error.host, hint=error.hint)
 
 
 class _Patience(threading.Event):

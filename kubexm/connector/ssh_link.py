@@ -15,7 +15,13 @@ from kubexm.connector.host_key import HostKeyCheck
 from kubexm.connector.keepalive import KeepAlive
 from kubexm.connector.refusal import Refusals
 from kubexm.connector.turn import prepare
-from kubexm.errors import ConnectError, DialTimeoutError, KubexmError, UnreachableError
+from kubexm.errors import (
+    ConnectError,
+    DialTimeoutError,
+    DroppedError,
+    KubexmError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +37,6 @@ _IDLE_TICK_S = 5.0
 """How often a silent transport looks around; closing wakes it at once. paramiko's own is 0.1 s."""
 _JOIN_S = 2.0
 _NOT_SSHD = "is this sshd's port, and is the machine healthy?"
-
-
-class DroppedError(UnreachableError):
-    """The connection was closed before the ssh banner: trying again may help (MaxStartups)."""
 
 
 class Link:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from kubexm.errors import (
     DialRefusedError,
     HostKeyChangedError,
     NotPermittedError,
+    UnreachableError,
 )
 from tests.integration.sshd import free_port, make_key
 from tests.integration.test_ssh import assert_no_more, descriptors, finish
@@ -144,3 +146,43 @@ class TestRoute:
         assert jump.host_key_policy is HostKeyPolicy.ACCEPT_NEW
         (jump,) = route(sshd.endpoint(address="end", host_key_policy=HostKeyPolicy.PINNED))
         assert jump.host_key_policy is HostKeyPolicy.STRICT
+
+
+class TestAttempts:
+    def test_a_machine_that_comes_up_meanwhile_is_reached(self, make_sshd: ServerMaker) -> None:
+        server = make_sshd()
+        server.stop()
+        connector = SshConnector(server.endpoint(connect_attempts=20))
+        with ThreadPoolExecutor(1) as pool:
+            connecting = pool.submit(connector.connect)
+            time.sleep(1)
+            assert not connecting.done()
+            server.start()
+            connecting.result(timeout=60)
+        connector.close()
+
+    def test_the_error_says_how_often_it_was_tried(self, sshd: SshServer) -> None:
+        nobody = free_port()
+        with pytest.raises(DialRefusedError, match=r"refused the connection \(2 attempts\)"):
+            SshConnector(sshd.endpoint(port=nobody, connect_attempts=2)).connect()
+
+    def test_ssh_config_says_how_often(self, sshd: SshServer, home: Path) -> None:
+        (home / ".ssh" / "config").write_text("ConnectionAttempts 2\n")
+        with pytest.raises(DialRefusedError, match=r"\(2 attempts\)"):
+            SshConnector(sshd.endpoint(port=free_port())).connect()
+
+    def test_closing_ends_the_attempts(self, sshd: SshServer) -> None:
+        connector = SshConnector(sshd.endpoint(port=free_port(), connect_attempts=20))
+        with ThreadPoolExecutor(1) as pool:
+            connecting = pool.submit(connector.connect)
+            time.sleep(0.5)
+            connector.close()
+            with pytest.raises(UnreachableError, match="closed while connecting"):
+                connecting.result(timeout=5)
+
+    def test_a_refused_login_is_not_tried_again(self, sshd: SshServer, home: Path) -> None:
+        wrong = str(make_key(home / "wrong"))
+        with pytest.raises(AuthenticationError):
+            SshConnector(sshd.endpoint(private_key=wrong, connect_attempts=5)).connect()
+        assert sshd.log.count("Connection from") <= 1
+        assert sshd.log.count("Failed publickey") <= 1
