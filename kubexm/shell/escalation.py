@@ -52,10 +52,11 @@ _LOOP = (
     'kx_program=$(dd bs="$kx_size" count=1 iflag=fullblock 2>/dev/null); '
     'case $kx_program in *"#$kx_token") eval "$kx_program";; *) exit 9;; esac; done'
 )
+_SUDO_RS_ASKS = "[sudo: authenticate] Password: "
 _BEGUN = "begun"
 _ABSENT = "absent"
 _ACCOUNT = re.compile(r"[A-Za-z0-9_#][A-Za-z0-9_.@+#$-]*", re.ASCII)
-_START = 'export KUBEXM_MARK="$2.0."; exec sh -c "$1" kubexm "$2"'
+_START = 'unset SUDO_PROMPT; export KUBEXM_MARK="$2.0."; exec sh -c "$1" kubexm "$2"'
 _START_UNDER_SU = 'exec sh -c "$0" kubexm "$1" "$2"'
 
 
@@ -81,7 +82,8 @@ def start_command(escalation: Escalation, nonce: str, prompt: str, *, login: boo
         case Become.NONE:
             return f"exec sh -c {_word(_START)} kubexm {_word(loop)} {nonce}"
         case Become.SUDO:
-            become = f'sudo -S -p "$4" -u "$5" -- {inner}'
+            # Not -p, which sudo-rs before 0.2.5 does not take; it asks in its own words.
+            become = f'env SUDO_PROMPT="$4" sudo -S -u "$5" -- {inner}'
         case Become.DOAS:
             become = f'doas -u "$5" -- {inner}'
         case Become.SU:
@@ -119,7 +121,7 @@ def asks(escalation: Escalation, said: str, prompt: str) -> bool:
     """Whether what was said since the last answer ends in a password prompt."""
     match escalation.method:
         case Become.SUDO:
-            return prompt in said
+            return prompt in said or said.endswith(_SUDO_RS_ASKS)
         case Become.SU | Become.DOAS:
             return re.search(r"[Pp]assword[^\n]*: ?$", said) is not None
         case Become.NONE:
@@ -182,7 +184,7 @@ _CHECK_IT = "check kubexm_become_password, or use --ask-become-pass"
 _CHECK_USER = "check kubexm_become_user"
 _REFUSALS = (
     (
-        r"doas: (a tty|Authorization|Authentication) (is )?required",
+        r"doas: (a tty is required|Authorization required|Authentication (required|failed))",
         "doas asks for a password, which it reads from a terminal only",
         "add 'permit nopass <user>' to /etc/doas.conf, or use another become method",
     ),
@@ -207,7 +209,7 @@ _REFUSALS = (
         _CHECK_USER,
     ),
     (
-        r"[Ii]ncorrect password|Authentication fail|Sorry, try again|[Aa]uthentication failed",
+        r"[Ii]ncorrect (password|auth)|Authentication fail|Sorry, try again|[Aa]uthentication failed",
         "{method} did not accept the password",
         _CHECK_IT,
     ),
