@@ -209,7 +209,7 @@ _REFUSALS = (
         _CHECK_USER,
     ),
     (
-        r"[Ii]ncorrect (password|auth)|Authentication fail|Sorry, try again|[Aa]uthentication failed",
+        r"[Ii]ncorrect (password|auth)|[Aa]uthentication fail|Sorry, try again",
         "{method} did not accept the password",
         _CHECK_IT,
     ),
