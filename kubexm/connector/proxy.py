@@ -47,7 +47,11 @@ class Proxy:
             ValueError: It is neither, as a sentence without a subject. It does not hold the URL,
                 in which somebody may have put a password.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            message = "is no URL"
+            raise ValueError(message) from None
         if parts.scheme not in _SCHEMES:
             message = "must begin with socks5:// or http://"
             raise ValueError(message)

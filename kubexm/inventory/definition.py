@@ -178,10 +178,10 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         name="kubexm_proxy",
-        lands="proxy",
+        lands="proxies",
         accepts="socks5://user@host:port, http://user@host:port, or none",
         description="the proxy for a machine that is dialled directly",
-        read=reach.proxy,
+        read=reach.proxies,
         mistaken=("socks_proxy", "http_proxy"),
     ),
     Definition(

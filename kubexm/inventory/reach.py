@@ -36,13 +36,13 @@ def bastions(node: Node, base: Path) -> tuple[Hop, ...]:
     return tuple(hops)
 
 
-def proxy(node: Node, base: Path) -> Proxy | None:
-    """`socks5://user@host:port` or `http://user@host:port`; `none` for none."""
+def proxies(node: Node, base: Path) -> tuple[Proxy, ...]:
+    """`socks5://user@host:port` or `http://user@host:port`; `none` for none of a group's."""
     if isinstance(node, ScalarNode) and node.value in {"none", False}:
-        return None
+        return ()
     written = value.text(node, base)
     try:
-        return Proxy.parse(written)
+        return (Proxy.parse(written),)
     except ValueError as error:
         hint = "set kubexm_proxy_password" if "password" in str(error) else ""
         raise RefusedError(reason=str(error), hint=hint) from error

@@ -23,7 +23,10 @@ def _empty() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the connection variables of a host came to, after precedence."""
+    """What the connection variables of a host came to, after precedence.
+
+    `proxies` holds one at most: `None` would mean that nothing was said.
+    """
 
     address: str = ""
     internal_address: str = ""
@@ -38,7 +41,7 @@ class Settings:
     host_keys: tuple[str, ...] = ()
     known_hosts: str = ""
     bastions: tuple[Hop, ...] = ()
-    proxy: Proxy | None = None
+    proxies: tuple[Proxy, ...] = ()
     proxy_password: Secret | None = None
     proxy_command: str = ""
     connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
@@ -58,8 +61,8 @@ class Settings:
 
         Its bastions are found among the hosts later (`kubexm.inventory.bastion`).
         """
-        proxy = self.proxy
-        if proxy is not None and proxy.password is None:
+        proxy = next(iter(self.proxies), None)
+        if proxy is not None:
             proxy = replace(proxy, password=self.proxy_password)
         return Endpoint(
             name=name,
