@@ -39,7 +39,8 @@ class Definition:
 
 
 def _words(kind: type[HostKeyPolicy | MachineMode]) -> str:
-    return " or ".join(member.value for member in kind)
+    *others, last = (member.value for member in kind)
+    return f"{', '.join(others)} or {last}"
 
 
 DEFINITIONS: tuple[Definition, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kubexm.connector import HostKeyPolicy
-from kubexm.connector.ssh import SshConnector
+from kubexm.connector.ssh import SshConnector, plugin
 from kubexm.connector.ssh_target import route
 from kubexm.errors import (
     AuthenticationError,
@@ -21,6 +22,7 @@ from kubexm.errors import (
     NotPermittedError,
     UnreachableError,
 )
+from kubexm.inventory import load
 from tests.integration.sshd import free_port, make_key
 from tests.integration.test_ssh import assert_no_more, descriptors, finish
 
@@ -106,6 +108,44 @@ class TestBastions:
             kinds = list(pool.map(attempt, [1, 3, 2, 4] * 16))
         assert kinds == [DialRefusedError, NotPermittedError] * 32
         bastion.close()
+
+
+def test_an_inventory_leads_through_its_bastions(make_sshd: ServerMaker, tmp_path: Path) -> None:
+    gate, inner, last = make_sshd(), make_sshd(address="127.0.1.1"), make_sshd()
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        "all:\n  vars: {kubexm_connect_timeout: 10}\n  hosts:\n"
+        + described("gate", gate)
+        + described("inner", inner, "kubexm_bastion: gate")
+        + described("web1", last, "kubexm_bastion: inner")
+    )
+    host = load(path).host("web1")
+    assert [hop.name for hop in host.endpoint.bastions] == ["gate", "inner"]
+    connector = plugin(host.endpoint)
+    connector.connect()
+    assert finish(connector.open("echo hello"))[0] == b"hello\n"
+    connector.close()
+    for server in (gate, inner, last):
+        assert server.log.count("Accepted publickey") == 1
+
+
+def described(name: str, server: SshServer, *more: str) -> str:
+    """A host of an inventory, with what pins it and gets in."""
+    said = subprocess.run(
+        ["ssh-keygen", "-lf", f"{server.host_key()}.pub"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    variables = (
+        f"kubexm_host: {server.address}",
+        f"kubexm_port: {server.port}",
+        f"kubexm_user: {server.endpoint().user}",
+        f"kubexm_private_key_file: {server.private_key}",
+        f'kubexm_host_key: "{said.stdout.split()[1]}"',
+        *more,
+    )
+    return f"    {name}: {{{', '.join(variables)}}}\n"
 
 
 class TestRoute:

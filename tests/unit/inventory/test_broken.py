@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kubexm.connector import HostKeyPolicy
 from kubexm.errors import InventoryError
 from kubexm.inventory import DEFINITIONS, InventoryErrors, load
 from tests.unit.inventory.write import loaded, written
@@ -45,7 +44,7 @@ A_GROUP = "a group has hosts, children and vars"
 A_PORT = "must be a whole number from 1 to 65535, not"
 A_TIME = "must be a time such as 15, 15s or 2m, more than 0 and at most 1h, not"
 AN_ADDRESS = "must be a host name or an IP address, not"
-POLICIES = " or ".join(policy.value for policy in HostKeyPolicy)
+POLICIES = "strict, accept-new, pinned or insecure"
 MISREAD = "which has a meaning in --limit or in file names"
 AN_OPTION = "would be misread as an option or a directory"
 RANGES = "write a range as [1:10], [01:10], [a:f] or [0:10:2]"
