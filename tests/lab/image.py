@@ -58,6 +58,9 @@ DEBIAN_PACKAGES = (
 REAL_PACKAGES = ("acl", "busybox", "iptables", "mksh", "opendoas", "tcsh")
 """Packages of Debian that hosts can install: a stand-in would hide what the tests look for."""
 
+NEWER_PACKAGES = ("sudo-rs",)
+"""The same, of releases after bookworm."""
+
 PASSWORD = "p'a\"s$w\\o;r d*&|"
 """The login password of every user but root, and what sudo asks `asks` for."""
 
@@ -142,7 +145,7 @@ def cached_image(group: ControlGroup, suite: Suite = Suite.BOOKWORM) -> Image:
     """
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    base = cache / f"base-{_digest(str(suite), DEBIAN_PACKAGES, REAL_PACKAGES)}"
+    base = cache / f"base-{_digest(str(suite), DEBIAN_PACKAGES, _real_packages(suite))}"
     recipe = (base.name, _tables(PACKAGES), _FILES, _SETUP, _BUILD_LAYER, PASSWORD)
     layer = cache / f"layer-{_digest(*recipe)}"
     with _locked(cache):
@@ -204,6 +207,10 @@ def _apt_options() -> tuple[str, ...]:
     return tuple(f"--aptopt={line}" for line in lines if line.split(" ")[0] in wanted)
 
 
+def _real_packages(suite: Suite) -> tuple[str, ...]:
+    return REAL_PACKAGES if suite is Suite.BOOKWORM else (*REAL_PACKAGES, *NEWER_PACKAGES)
+
+
 def _sources_of(suite: Suite, draft: Path) -> Iterator[Path]:
     """The machine's own sources, for another release where one is wanted."""
     for file in apt_sources():
@@ -217,7 +224,7 @@ def _sources_of(suite: Suite, draft: Path) -> Iterator[Path]:
 
 def _build_base(draft: Path, group: ControlGroup, suite: Suite) -> None:
     fetch = f"mkdir -p {REPOSITORY} && cd {REPOSITORY} && apt-get install -qq --download-only "
-    fetch += f"-o Dir::Cache::archives={REPOSITORY} {' '.join(REAL_PACKAGES)}"
+    fetch += f"-o Dir::Cache::archives={REPOSITORY} {' '.join(_real_packages(suite))}"
     scratch = draft / "tmp"
     scratch.mkdir()
     scratch.chmod(0o1777)

@@ -289,7 +289,7 @@ done
 shift 4
 exec /usr/bin/sudo -n -u root -- "$@"
 """
-"""What sudo-rs before 0.2.5 says, which heeds no prompt of ours; bookworm has no sudo-rs."""
+"""What sudo-rs before 0.2.5 says, which heeds no prompt of ours and is in no release of Debian."""
 
 
 def test_a_sudo_that_asks_in_its_own_words(host: LabHost, login: Callable[[str], Start]) -> None:
