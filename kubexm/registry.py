@@ -19,6 +19,8 @@ CONNECTORS = "kubexm.connectors"
 FAMILIES = "kubexm.families"
 OPERATIONS = "kubexm.operations"
 TASKS = "kubexm.tasks"
+INVENTORIES = "kubexm.inventories"
+SECRETS = "kubexm.secrets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubexm.inventory import variable
-from kubexm.inventory.name import ALL, CONTROL_NODE, UNGROUPED, expand, fault
-from kubexm.inventory.node import MappingNode, Node, ScalarNode, describe
+from kubexm.inventory.name import ALL, CONTROL_NODE, UNGROUPED, expand, fault, split_port
+from kubexm.inventory.node import Entry, MappingNode, Node, ScalarNode, describe, mapping
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kubexm.inventory.problem import Problems
+    from kubexm.inventory.source import Document
     from kubexm.inventory.variable import Variable
 
+_PORT = "ansible_port"
 _SECTIONS = ("hosts", "children", "vars")
 _HINTS = {
     "hosts": "write each host's name as a key: 'web1:'",
@@ -25,10 +24,19 @@ _HINTS = {
 
 
 class Place(NamedTuple):
-    """Line and column, from 1."""
+    """Where something is mentioned first; lines and columns from 1."""
 
+    document: Document
     line: int
     column: int
+
+    @property
+    def written(self) -> tuple[int, int, int]:
+        """Places compare by it: the later one was read later."""
+        return self.document.problems.part, self.line, self.column
+
+    def __str__(self) -> str:
+        return f"{self.document.path}:{self.line}:{self.column}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +46,7 @@ class GroupDraft:
     hosts: dict[str, None] = field(default_factory=dict)
     children: dict[str, Place] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
+    priority: int = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,22 +58,19 @@ class HostDraft:
 
 
 class Draft:
-    """What a file says, by name and in its order; only `load` fills it.
+    """What the sources say, by name and in their order; only `load` fills it."""
 
-    Args:
-        base: The directory that relative paths start from.
-        problems: Gets every fault.
-    """
-
-    def __init__(self, base: Path, problems: Problems) -> None:
+    def __init__(self) -> None:
         self.groups: dict[str, GroupDraft] = {ALL: GroupDraft(), UNGROUPED: GroupDraft()}
         self.hosts: dict[str, HostDraft] = {}
-        self.repeated: list[tuple[str, Variable, Variable]] = []
-        self._base = base
-        self._problems = problems
+        self.repeated: list[tuple[str, Variable, Variable, Place]] = []
 
-    def read(self, root: Node) -> None:
-        """Take in a whole document."""
+    def read(self, document: Document) -> None:
+        """Take in a document; what it says again, it says last."""
+        self._document = document
+        root = document.root
+        if root.value is None:
+            return
         if not isinstance(root, MappingNode):
             self._add(
                 f"an inventory must be a mapping of groups, not {describe(root)}",
@@ -80,7 +86,7 @@ class Draft:
 
     def _add(self, message: str, node: Node, *, hint: str) -> None:
         key = node.text if isinstance(node, ScalarNode) else ""
-        self._problems.add(message, node.line, node.column, key=key, hint=hint)
+        self._document.problems.add(message, node.line, node.column, key=key, hint=hint)
 
     def _group(self, key: ScalarNode, node: Node) -> str | None:
         """Take in one mention of a group; its name, unless that is at fault."""
@@ -115,7 +121,9 @@ class Draft:
     ) -> None:
         match section.text:
             case "vars":
-                found = variable.read(content, f"group {name}", self._base, self._problems)
+                found = variable.read(content, f"group {name}", self._document)
+                if (rank := found.pop(variable.PRIORITY, None)) is not None:
+                    group.priority = variable.priority(rank, self._document)
                 self._update(group.variables, found)
             case "children":
                 self._children(section, content, name, group)
@@ -142,7 +150,10 @@ class Draft:
                     hint="it is the hosts that are in no group",
                 )
             elif child is not None:
-                group.children.setdefault(child, Place(key.line, key.column))
+                group.children.setdefault(child, self._place(key))
+
+    def _place(self, node: Node) -> Place:
+        return Place(self._document, node.line, node.column)
 
     def _unknown_section(self, section: ScalarNode, group: str) -> None:
         near = difflib.get_close_matches(section.text.lower(), _SECTIONS, n=1, cutoff=0.6)
@@ -157,10 +168,18 @@ class Draft:
 
     def _host(self, key: ScalarNode, node: Node, group: GroupDraft) -> None:
         """Take in one mention of a host, or of a range of hosts."""
+        pattern, port = split_port(key.text) if isinstance(key.value, str) else (key.text, "")
+        if port:
+            key = ScalarNode(pattern, pattern, key.line, key.column)
         names = self._host_names(key)
         found: dict[str, Variable] = {}
+        if port:
+            behind = ScalarNode(int(port), port, key.line, key.column)
+            named = Entry(ScalarNode(_PORT, _PORT, key.line, key.column), behind)
+            at_name = mapping((named,), key.line, key.column)
+            found = variable.read(at_name, f"host {pattern}", self._document)
         if isinstance(node, MappingNode):
-            found = variable.read(node, f"host {key.text}", self._base, self._problems)
+            found |= variable.read(node, f"host {key.text}", self._document)
         elif node.value is not None:
             self._add(
                 f"host {key.text!r} must be a mapping of variables or nothing, "
@@ -172,7 +191,7 @@ class Draft:
             group.hosts[name] = None
             host = self.hosts.get(name)
             if host is None:
-                host = self.hosts[name] = HostDraft(place=Place(key.line, key.column))
+                host = self.hosts[name] = HostDraft(place=self._place(key))
             if found:
                 self._update(host.variables, found)
 
@@ -219,7 +238,12 @@ class Draft:
 
     def _update(self, present: dict[str, Variable], found: dict[str, Variable]) -> None:
         """A later mention has the say, as with Ansible; `repeated` notes where it differs."""
-        for name in present.keys() & found.keys():
-            if present[name].value != found[name].value:
-                self.repeated.append((name, present[name], found[name]))
-        present.update(found)
+        for name, new in found.items():
+            old = present.get(name)
+            if old is not None:
+                if old.value != new.value and old.origin.path == new.origin.path:
+                    place = Place(self._document, new.origin.line, new.origin.column)
+                    self.repeated.append((name, old, new, place))
+                present[name] = new._replace(beaten=old)
+            else:
+                present[name] = new

@@ -1,4 +1,4 @@
-"""An inventory file → an `Inventory`, or every fault in it at once."""
+"""The sources of an inventory → an `Inventory`, or every fault in them at once."""
 
 from __future__ import annotations
 
@@ -8,64 +8,97 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kubexm.errors import InventoryError
-from kubexm.inventory import hierarchy, variable
+from kubexm.errors import InventoryError, UsageError
+from kubexm.inventory import extra, hierarchy
+from kubexm.inventory.adjacent import Adjacent
 from kubexm.inventory.draft import Draft
-from kubexm.inventory.inheritance import Inheritance
-from kubexm.inventory.node import mapping_from
+from kubexm.inventory.inheritance import Above, Inheritance
 from kubexm.inventory.problem import Problems
-from kubexm.inventory.source import read_text
+from kubexm.inventory.safe import Safe
+from kubexm.inventory.source import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kubexm.inventory.model import Inventory
+    from kubexm.inventory.safe import VaultKey
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
-def load(path: Path, *, extra_variables: Mapping[str, object] = _NOTHING) -> Inventory:
+def load(
+    *sources: Path | str,
+    extra_variables: Mapping[str, object] = _NOTHING,
+    extra_words: Sequence[str] = (),
+    arguments: Mapping[str, object] = _NOTHING,
+    vault_keys: Sequence[VaultKey] = (),
+    merge: bool = False,
+) -> Inventory:
     """Read an inventory, without touching a host.
 
     Args:
-        path: A file of Ansible's YAML format.
-        extra_variables: From the command line; they have the last word on every host.
+        sources: Files, directories, programs or lists of hosts ("a,b,"), or what plugins of
+            `kubexm.inventories` know; of two that set one variable the later has the say.
+        extra_variables: They have the last word on every host.
+        extra_words: The same, as `--extra-var` has them: "name=value", "@file", JSON.
+        arguments: The arguments of the task; only extra variables are stronger.
+        vault_keys: Passwords of Ansible Vault.
+        merge: Merge mappings that several levels set, instead of letting the last one count.
 
     Raises:
         InventoryError: It cannot be read, or something in it is wrong.
         InventoryErrors: Several things are.
     """
-    problems = Problems(str(path))
-    text = read_text(path)
-    # ruamel.yaml comes with it, and `inv --list` must not pay for that
-    from kubexm.inventory.document import parse
-
-    root = parse(text, problems)
-    draft = Draft(path.absolute().parent, problems)
-    if root is not None and root.value is not None:
-        draft.read(root)
-    extra = variable.read(mapping_from(extra_variables), "extra variables", Path.cwd(), problems)
-    if problems and text.startswith("#!"):
-        message = "this is a program, not an inventory in YAML"
-        hint = "kubexm does not run it: save what it says as YAML"
-        raise InventoryError(message, path=str(path), line=1, hint=hint)
+    if not sources:
+        message = "an inventory wants at least one source"
+        raise UsageError(message)
+    names = tuple(str(source) for source in sources)
+    problems, safe = Problems(), Safe(vault_keys)
+    reading = Reading(problems, safe)
+    draft = Draft()
+    is_empty = True
+    for name in names:
+        for document in reading.read(name):
+            is_empty &= document.is_empty
+            draft.read(document)
+    above = Above(
+        arguments=extra.arguments(arguments, reading),
+        extra=extra.read(extra_variables, extra_words, reading),
+        merge=merge,
+    )
     parents = hierarchy.parents_of({name: group.children for name, group in draft.groups.items()})
-    depths = _depths(draft, parents, problems)
-    priorities = {
-        name: variable.priority(group.variables, problems) for name, group in draft.groups.items()
-    }
+    depths = _depths(draft, parents)
+    if not problems and not draft.hosts:
+        message = "is empty" if is_empty else "has no hosts"
+        raise InventoryError(message, path=names[0], hint=_FIRST_HOST)
+    if not depths:
+        problems.raise_if_any()
+    inheritance = Inheritance(
+        draft,
+        parents=parents,
+        depths=depths,
+        beside=[Adjacent(directory, reading) for directory in _directories(names)],
+        above=above,
+        problems=problems,
+    )
+    inventory = inheritance.build(Path(names[0]), names)
     problems.raise_if_any()
-    if not draft.hosts:
-        message = "is empty" if root is None else "has no hosts"
-        raise InventoryError(message, path=str(path), hint=_FIRST_HOST)
-    inventory = Inheritance(draft, parents, depths, priorities, extra).build(path, problems)
-    problems.raise_if_any()
+    safe.ready()
     return inventory
 
 
-def _depths(
-    draft: Draft, parents: Mapping[str, Iterable[str]], problems: Problems
-) -> Mapping[str, int]:
+def _directories(sources: Sequence[str]) -> Iterable[Path]:
+    """Where `group_vars` and `host_vars` may be: a source itself, or the directory it is in."""
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            yield path
+        elif path.exists():
+            yield path.parent
+
+
+def _depths(draft: Draft, parents: Mapping[str, Iterable[str]]) -> Mapping[str, int]:
+    """The depth of every group; empty when groups go round in a circle, which is noted."""
     try:
         return hierarchy.depths_of(parents)
     except CycleError as error:
@@ -76,10 +109,10 @@ def _depths(
             if child in draft.groups[parent].children
         ]
         # the edge that was written last closed the circle
-        place, parent, child = max(edges)
+        place, parent, child = max(edges, key=lambda edge: edge[0].written)
         start = around.index(child)
         circle = [*around[start:-1], *around[:start], child]
-        problems.add(
+        place.document.problems.add(
             f"group {child!r} is in itself: {' → '.join(circle)}",
             place.line,
             place.column,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from kubexm.connector import Endpoint
 from kubexm.errors import UsageError
@@ -46,14 +47,35 @@ class MachineMode(StrEnum):
 
 
 class Origin(NamedTuple):
-    """Where a variable's value was set; line and column are 0 for an extra variable.
+    """Where a variable's value was set; line and column are 0 where there is no file.
 
-    `source` reads "group web", "host web1" or "extra variables".
+    `source` reads "group web", "host web1", "task arguments" or "extra variables"; `path` is the
+    file, or what else the inventory was read from.
     """
 
     source: str
     line: int
     column: int
+    path: str = ""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part)
+        return f"{place} ({self.source})" if place else self.source
+
+
+class Assignment(NamedTuple):
+    """One place that sets a variable, and the value there: as it is written, secrets hidden."""
+
+    value: object
+    origin: Origin
+
+
+History: TypeAlias = Callable[[str, str], tuple[Assignment, ...]]
+"""From a host's and a variable's name to every place that sets it, the last of which counts."""
+
+
+def _no_history(_host: str, _variable: str) -> tuple[Assignment, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +87,8 @@ class Host:
         address: Where it is reached; its name unless the inventory says otherwise.
         internal_address: How other hosts reach it; its address unless set.
         groups: All its groups but `all` and `ungrouped`, by depth and then by name: its roles.
-        variables: Everything set for it, after precedence; passwords are `Secret`.
+        variables: Everything set for it, after precedence; passwords are `Secret`. Templates are
+            evaluated when a variable is read, which raises `InventoryError` where one cannot be.
         origins: Where each of the variables was set.
         labels: Free words for selectors and reports.
         connection: The name of a connector plugin.
@@ -104,7 +127,8 @@ class Group:
             are in no other.
         members: Its hosts and those of its children at any depth, in inventory order.
         depth: Steps down from `all` on the longest way.
-        variables: Set in the group itself; passwords are `Secret`.
+        variables: Set for the group itself, as they are written: only a host can evaluate a
+            template. Passwords are `Secret`; a secret that is not fetched yet is `Sealed`.
     """
 
     name: str
@@ -134,14 +158,16 @@ def control_node(variables: Mapping[str, object] = _NOTHING) -> Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """Hosts and groups, read from one file.
+    """Hosts and groups, read from one source or several.
 
     Args:
-        path: The file.
+        path: The first source: a file, a directory, or what else was named.
         hosts: In the order in which the file first names them.
         groups: By name, with `all` and `ungrouped`, in the order of the file.
         warnings: What is allowed and probably not meant, in whole sentences.
         control: The control node, which no group but its own and no glob includes.
+        sources: Everything that was read, as it was named.
+        history: See `assignments`.
     """
 
     path: Path
@@ -149,6 +175,8 @@ class Inventory:
     groups: Mapping[str, Group]
     warnings: tuple[str, ...] = ()
     control: Host = field(default_factory=control_node)
+    sources: tuple[str, ...] = ()
+    history: History = field(default=_no_history, repr=False, compare=False, hash=False)
     _by_name: Mapping[str, Host] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +196,14 @@ class Inventory:
             return self._by_name[name]
         message = f"no host {name!r} in {self.path}"
         raise UsageError(message, hint=closest(name, tuple(self._by_name)))
+
+    def assignments(self, host: str, variable: str) -> tuple[Assignment, ...]:
+        """Every place that sets a variable for a host, by rising precedence: the last one counts.
+
+        Raises:
+            UsageError: There is no such host.
+        """
+        return self.history(self.host(host).name, variable)
 
     def select(self, limit: str | None) -> tuple[Host, ...]:
         """The hosts that a limit leaves, in inventory order; all of them when it is None.

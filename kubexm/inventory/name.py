@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from string import ascii_letters
 
 CONTROL_NODE = "control-node"
 ALL = "all"
@@ -12,7 +13,8 @@ UNGROUPED = "ungrouped"
 _LONGEST = 253
 _MOST = 10_000
 _MISREAD = frozenset(",:!&*?[]{}/\\")
-_RANGE = re.compile(r"\[([0-9]+|[a-z]|[A-Z]):([0-9]+|[a-z]|[A-Z])(?::([0-9]+))?\]")
+_RANGE = re.compile(r"\[([0-9]+|[a-zA-Z])?:([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
+_PORT = re.compile(r"(?:\[([^\[\]]+)\]|((?:[^:\[\]]|\[[^\]]*\])+)):([0-9]+)")
 _RFC_1123 = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 
 
@@ -70,15 +72,29 @@ def expand(pattern: str) -> tuple[str, ...]:
     return tuple(start + member + rest for member in members for rest in rests)
 
 
-def _members(first: str, last: str, stride: str | None) -> tuple[str, ...]:
+def split_port(pattern: str) -> tuple[str, str]:
+    """A name and the port behind it, as Ansible has them: `web1:2222`, `[2001:db8::1]:22`.
+
+    The port is empty where there is none; the colons of ranges and IPv6 addresses are none.
+    """
+    found = _PORT.fullmatch(pattern)
+    return (found[1] or found[2], found[3]) if found else (pattern, "")
+
+
+def _members(first: str | None, last: str, stride: str | None) -> tuple[str, ...]:
     step = int(stride or 1)
+    first = first or "0"
     if first.isdigit() != last.isdigit():
         message = "has a range from a digit to a letter"
         raise ValueError(message)
     if first.startswith("0") and len(first) > 1 and len(first) != len(last):
         message = "has a range whose ends differ in length"
         raise ValueError(message)
-    low, high = (int(first), int(last)) if first.isdigit() else (ord(first), ord(last))
+    low, high = (
+        (int(first), int(last))
+        if first.isdigit()
+        else (ascii_letters.index(first), ascii_letters.index(last))
+    )
     if step == 0 or low > high:
         message = "has a range that is empty"
         raise ValueError(message)
@@ -87,6 +103,6 @@ def _members(first: str, last: str, stride: str | None) -> tuple[str, ...]:
         raise ValueError(message)
     numbers = range(low, high + 1, step)
     if not first.isdigit():
-        return tuple(chr(number) for number in numbers)
+        return tuple(ascii_letters[number] for number in numbers)
     width = len(first) if first.startswith("0") else 0
     return tuple(str(number).zfill(width) for number in numbers)

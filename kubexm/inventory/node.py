@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, final
+
+from kubexm.inventory.sealed import Sealed
+from kubexm.secret import Secret
+
+
+@final
+class Verbatim(str):
+    """Text that is no template, whatever it holds (`!unsafe`)."""
+
+    __slots__ = ()
 
 
 class ScalarNode(NamedTuple):
@@ -52,11 +62,6 @@ class MappingNode(NamedTuple):
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
-def scalar(value: object) -> ScalarNode:
-    """A value that was in no file."""
-    return ScalarNode(value, str(value), 0, 0)
-
-
 def sequence(items: Sequence[Node], line: int, column: int) -> SequenceNode:
     """A list of nodes."""
     return SequenceNode(tuple([item.value for item in items]), tuple(items), line, column)
@@ -68,22 +73,32 @@ def mapping(entries: Sequence[Entry], line: int, column: int) -> MappingNode:
     return MappingNode(MappingProxyType(value), tuple(entries), line, column)
 
 
-def mapping_from(data: Mapping[str, object]) -> MappingNode:
-    """A node for data that was in no file, such as extra variables."""
-    return mapping([Entry(scalar(key), _from(value)) for key, value in data.items()], 0, 0)
+def mapping_from(data: Mapping[str, object], line: int = 0, column: int = 0) -> MappingNode:
+    """A node for data that is not YAML, such as extra variables; all of it at one place."""
+    entries = [
+        Entry(ScalarNode(key, str(key), line, column), node_from(value, line, column))
+        for key, value in data.items()
+    ]
+    return mapping(entries, line, column)
 
 
-def _from(value: object) -> Node:
+def node_from(value: object, line: int = 0, column: int = 0) -> Node:
+    """A node for a value that is not YAML."""
     match value:
         case Mapping():
-            return mapping_from(value)
+            return mapping_from(value, line, column)
         case list() | tuple():
-            return sequence([_from(item) for item in value], 0, 0)
+            return sequence([node_from(item, line, column) for item in value], line, column)
         case _:
-            return scalar(value)
+            return ScalarNode(value, "" if is_hidden(value) else str(value), line, column)
 
 
-def describe(node: Node) -> str:
+def is_hidden(value: object) -> bool:
+    """Whether a value is a secret, fetched or not."""
+    return isinstance(value, Secret | Sealed)
+
+
+def describe(node: Node) -> str:  # noqa: PLR0911 - one for each kind
     """What a message says was found: a short value as YAML has it, else its kind."""
     match node:
         case SequenceNode():
@@ -92,7 +107,10 @@ def describe(node: Node) -> str:
             return "a mapping"
         case ScalarNode(value=None):
             return "nothing"
+        case ScalarNode(value=Secret() | Sealed()):
+            return "a secret"
         case ScalarNode(value=str() as text):
+            text = str(text)
             return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
         case ScalarNode(value=bool() as flag):
             return str(flag).lower()

@@ -38,41 +38,66 @@ def _in_full(problem: InventoryError) -> str:
 
 
 class Problems:
-    """What is wrong so far with one file; one thread fills it."""
+    """What is wrong so far with everything that makes up an inventory; one thread fills it."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._found: dict[tuple[int, int, str], InventoryError] = {}
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int, int, str], InventoryError] = {}
+        self._parts: list[FileProblems] = []
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, message: str, line: int, column: int, *, key: str = "", hint: str = "") -> None:
-        """Note a fault; line 0 is for what was not in the file (an extra variable).
+    def of(self, path: str, *, says: str = "") -> FileProblems:
+        """The problems of one part, in the order in which parts are asked for.
 
-        The same fault at the same place counts once: an anchor may be used many times.
+        Args:
+            path: The file.
+            says: What the message begins with where there is no file, such as "extra variables".
         """
-        self._found.setdefault(
-            (line, column, message),
+        part = FileProblems(self, len(self._parts), path, says)
+        self._parts.append(part)
+        return part
+
+    def note(self, part: int, error: InventoryError) -> None:
+        """Keep a fault of that part. The same at the same place counts once: anchors repeat."""
+        self._found.setdefault((part, error.line, error.column, error.message), error)
+
+    def raise_if_any(self) -> None:
+        """End the work when there is anything to tell.
+
+        Raises:
+            InventoryError: The only fault.
+            InventoryErrors: All of them, by file and place.
+        """
+        ordered = [self._found[place] for place in sorted(self._found, key=lambda at: at[:3])]
+        if len(ordered) == 1:
+            raise ordered[0]
+        if ordered:
+            raise InventoryErrors(ordered[0].path, ordered)
+
+
+class FileProblems:
+    """What is wrong with one file, or with one thing that is no file."""
+
+    def __init__(self, problems: Problems, part: int, path: str, says: str) -> None:
+        self._problems = problems
+        self._says = says
+        self.part = part
+        self.path = path
+
+    def add(self, message: str, line: int, column: int, *, key: str = "", hint: str = "") -> None:
+        """Note a fault; line and column are 0 where there is none."""
+        self.note(
             InventoryError(
-                message if line else f"extra variables: {message}",
-                path=self._path if line else "",
+                f"{self._says}: {message}" if self._says else message,
+                path=self.path,
                 line=line,
                 column=column,
                 key=key,
                 hint=hint,
-            ),
+            )
         )
 
-    def raise_if_any(self) -> None:
-        """End the work on the file when there is anything to tell.
-
-        Raises:
-            InventoryError: The only fault.
-            InventoryErrors: All of them.
-        """
-        ordered = [self._found[place] for place in sorted(self._found, key=lambda at: at[:2])]
-        if len(ordered) == 1:
-            raise ordered[0]
-        if ordered:
-            raise InventoryErrors(self._path, ordered)
+    def note(self, error: InventoryError) -> None:
+        """Note a fault that is an error already, with its place in it."""
+        self._problems.note(self.part, error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
 
-    from kubexm.inventory.problem import Problems
+    from kubexm.inventory.problem import FileProblems
 
 _QUOTE = "quote a value that holds punctuation, and indent keys of one mapping alike"
 
@@ -83,7 +83,7 @@ _FAULTS = (
 )
 
 
-def explain(error: MarkedYAMLError, problems: Problems) -> None:
+def explain(error: MarkedYAMLError, problems: FileProblems) -> None:
     """The parser's words as ours, with the place where the writer has to look."""
     said = str(error.problem)
     mark = error.problem_mark or error.context_mark

@@ -54,10 +54,6 @@ def text(node: Node, _base: Path) -> str:
         raise RefusedError(hint=_QUOTE)
     if not node.value:
         raise RefusedError(reason="is empty", hint="give a value, or remove the line")
-    if "{{" in node.value or "{%" in node.value:
-        raise RefusedError(
-            reason="holds a template, which is not evaluated here", hint="write the value"
-        )
     return node.value
 
 
@@ -117,11 +113,6 @@ def secret(node: Node, _base: Path) -> Secret:
         raise RefusedError(hint=_QUOTE)
     if not node.value:
         raise RefusedError(reason="is empty", hint="give a value, or remove the line")
-    if re.fullmatch(r"\{\{.*\}\}", node.value.strip(), re.DOTALL):
-        raise RefusedError(
-            reason="holds a template, which is not evaluated here",
-            hint="use --ask-pass or --ask-become-pass",
-        )
     return Secret(node.value)
 
 

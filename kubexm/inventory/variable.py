@@ -1,4 +1,7 @@
-"""Reading the variables of one level: names and values checked, passwords made secret."""
+"""Reading the variables of one level: names and values checked, passwords made secret.
+
+What holds a template is checked when the template is evaluated, for each host (`Pending`).
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,19 @@ import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kubexm.errors import InventoryError
 from kubexm.inventory import value
 from kubexm.inventory.definition import DEFINITIONS, Definition
 from kubexm.inventory.model import Origin
-from kubexm.inventory.node import MappingNode, Node, ScalarNode, describe
+from kubexm.inventory.node import MappingNode, Node, ScalarNode, describe, is_hidden, node_from
+from kubexm.inventory.sealed import Sealed
+from kubexm.inventory.template import has_template
 from kubexm.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from kubexm.inventory.problem import Problems
+    from kubexm.inventory.source import Document
 
 OURS = "kubexm_"
 ANSIBLES = "ansible_"
@@ -49,23 +54,55 @@ _SECRET_ENDS = ("_pass", "_password", "_passphrase", "_private_key")
 class Variable(NamedTuple):
     """One variable as set in one place.
 
-    `setting` is the typed value when it is a connection variable that has one.
+    `setting` is the typed value when it is a connection variable that has one; `beaten` is what
+    an earlier place of the same level said.
     """
 
     value: object
     origin: Origin
     setting: object = None
+    beaten: Variable | None = None
 
 
-def read(mapping: MappingNode, source: str, base: Path, problems: Problems) -> dict[str, Variable]:
+class Pending(NamedTuple):
+    """A connection variable whose value is a template; only a host can say what it comes to."""
+
+    definition: Definition
+    name: str
+    origin: Origin
+    line: int
+    column: int
+    document: Document
+
+    def settle(self, value: object) -> object:
+        """The typed setting, of what the template came to.
+
+        Raises:
+            SettingError: The variable does not accept it.
+        """
+        node = node_from(value, self.line, self.column)
+        return _typed(self.definition, self.name, node, self.document)
+
+
+class SettingError(Exception):
+    """A value that a connection variable does not accept, and what to say of it."""
+
+    def __init__(self, message: str, node: Node, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.node = node
+        self.hint = hint
+
+
+def read(mapping: MappingNode, source: str, document: Document) -> dict[str, Variable]:
     """The variables of one mapping, checked.
 
     Args:
         mapping: `vars` of a group, or what is below a host's name.
         source: Whose they are, as in `Origin`.
-        base: The directory that relative paths start from.
-        problems: Gets every fault.
+        document: Where they stand; its problems get every fault.
     """
+    problems, path = document.problems, document.path
     found: dict[str, Variable] = {}
     for key, node in mapping.entries:
         name = key.value
@@ -77,15 +114,20 @@ def read(mapping: MappingNode, source: str, base: Path, problems: Problems) -> d
                 hint="quote it",
             )
             continue
-        origin = Origin(source, key.line, key.column)
+        origin = Origin(source, key.line, key.column, path)
         if not name.startswith((OURS, ANSIBLES)):
             found[name] = Variable(node.value, origin)
         elif name in _RANKS:
-            found[name] = _setting(_RANKS[name][0], key, node, base, problems, source=source)
+            found[name] = _setting(_RANKS[name][0], key, node, document, origin)
         else:
-            _check_name(name, key, problems)
+            _check_name(name, key, document)
             found[name] = Variable(_hidden(name, node), origin)
     return found
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a connection variable of that name holds what must not be shown."""
+    return name.startswith((OURS, ANSIBLES)) and name.endswith(_SECRET_ENDS)
 
 
 def combined(variables: Mapping[str, Variable]) -> dict[str, Any]:
@@ -99,15 +141,12 @@ def combined(variables: Mapping[str, Variable]) -> dict[str, Any]:
     return {lands: setting for lands, (_, setting) in ranked.items()}
 
 
-def priority(variables: Mapping[str, Variable], problems: Problems) -> int:
+def priority(variable: Variable, document: Document) -> int:
     """A group's rank among those of its depth (Ansible's `ansible_group_priority`), usually 1."""
-    variable = variables.get(PRIORITY)
-    if variable is None:
-        return 1
     try:
         return int(str(variable.value))
     except ValueError:
-        problems.add(
+        document.problems.add(
             f"{PRIORITY} must be a whole number",
             variable.origin.line,
             variable.origin.column,
@@ -117,17 +156,11 @@ def priority(variables: Mapping[str, Variable], problems: Problems) -> int:
 
 
 def _setting(
-    definition: Definition,
-    key: ScalarNode,
-    node: Node,
-    base: Path,
-    problems: Problems,
-    *,
-    source: str,
+    definition: Definition, key: ScalarNode, node: Node, document: Document, origin: Origin
 ) -> Variable:
-    origin = Origin(source, key.line, key.column)
-    if node.value is None:
-        problems.add(
+    value = node.value
+    if value is None:
+        document.problems.add(
             f"{key.text} has no value",
             key.line,
             key.column,
@@ -135,30 +168,65 @@ def _setting(
             hint="give one, or remove the line",
         )
         return Variable(None, origin)
+    if has_template(value):
+        pending = Pending(definition, key.text, origin, node.line, node.column, document)
+        return Variable(value, origin, pending)
     try:
-        setting = definition.read(node, base)
-    except value.RefusedError as refused:
-        at = refused.node or node
-        shown = "" if definition.is_secret else f", not {describe(node)}"
-        problems.add(
-            f"{key.text} {refused.reason or f'must be {definition.accepts}{shown}'}",
-            at.line,
-            at.column,
-            key=key.text,
-            hint=refused.hint,
+        if isinstance(value, Sealed):
+            value = value.open()
+            node = ScalarNode(value, "", node.line, node.column)
+        setting = _typed(definition, key.text, node, document)
+    except InventoryError as error:
+        document.problems.note(error)
+        return Variable(None, origin)
+    except SettingError as wrong:
+        document.problems.add(
+            wrong.message, wrong.node.line, wrong.node.column, key=key.text, hint=wrong.hint
         )
         return Variable(None, origin)
-    return Variable(setting if definition.is_secret else node.value, origin, setting)
+    return Variable(setting if definition.is_secret else value, origin, setting)
+
+
+def _typed(definition: Definition, name: str, node: Node, document: Document) -> object:
+    """The setting that a value comes to.
+
+    A secret may be anything, such as the user of an encrypted file: it is used as what it says
+    and not shown. A loose format may have a number where text is meant.
+    """
+    is_shown = not definition.is_secret and not is_hidden(node.value)
+    if is_hidden(node.value) and not definition.is_secret:
+        said = node.value.reveal() if isinstance(node.value, Secret) else ""
+        node = ScalarNode(said, said, node.line, node.column)
+    try:
+        try:
+            return definition.read(node, document.base)
+        except value.RefusedError:
+            if not document.is_loose or not _is_number(node):
+                raise
+            said = node.text if isinstance(node, ScalarNode) else ""
+            return definition.read(ScalarNode(said, said, *node[-2:]), document.base)
+    except value.RefusedError as refused:
+        shown = f", not {describe(node)}" if is_shown else ""
+        reason = refused.reason or f"must be {definition.accepts}{shown}"
+        message = f"{name} {reason}"
+        raise SettingError(message, refused.node or node, refused.hint) from None
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and isinstance(node.value, int | float)
 
 
 def _hidden(name: str, node: Node) -> object:
     """A value as it may be shown: passwords of Ansible's that are not ours stay secret too."""
-    if name.endswith(_SECRET_ENDS) and isinstance(node, ScalarNode):
-        return node.value if isinstance(node.value, Secret) else Secret(node.text)
-    return node.value
+    if not is_secret_name(name) or not isinstance(node, ScalarNode):
+        return node.value
+    if is_hidden(node.value) or has_template(node.value):
+        return node.value
+    return Secret(node.text)
 
 
-def _check_name(name: str, key: ScalarNode, problems: Problems) -> None:
+def _check_name(name: str, key: ScalarNode, document: Document) -> None:
+    problems = document.problems
     suggestion = _suggestion(name)
     if suggestion:
         problems.add(

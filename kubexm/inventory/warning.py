@@ -4,55 +4,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubexm.inventory.adjacent import HOSTS
 from kubexm.inventory.name import is_host_name
 from kubexm.inventory.select import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
-    from kubexm.inventory.draft import Draft
+    from kubexm.inventory.adjacent import Adjacent
+    from kubexm.inventory.draft import Draft, Place
     from kubexm.inventory.model import Group, Host
 
 _SSH_PORT = 22
 
 
 def warnings_of(
-    path: Path, draft: Draft, hosts: Iterable[Host], groups: Mapping[str, Group]
+    draft: Draft,
+    hosts: Iterable[Host],
+    groups: Mapping[str, Group],
+    beside: Iterable[Adjacent],
 ) -> tuple[str, ...]:
-    """Every warning about a whole inventory, each with its place in the file."""
-    found = (
-        *_repeated(draft),
-        *_names(draft, groups),
-        *_addresses(draft, hosts),
+    """Every warning about a whole inventory, each with its place in a file."""
+    found = [*_repeated(draft), *_names(draft, groups), *_addresses(draft, hosts)]
+    found.sort(key=lambda warning: (warning[0].written, warning[1]))
+    return (
+        *(f"{place}: {message}" for place, message in found),
+        *(
+            f"{path}: no {'host' if path.parent.name == HOSTS else 'group'} has this name"
+            for each in beside
+            for path in each.unused()
+        ),
     )
-    return tuple(f"{path}:{line}:{column}: {message}" for line, column, message in sorted(found))
 
 
-def _repeated(draft: Draft) -> Iterator[tuple[int, int, str]]:
-    """A variable that was given twice, with different values."""
-    for name, first, second in draft.repeated:
-        origin = second.origin
+def _repeated(draft: Draft) -> Iterator[tuple[Place, str]]:
+    """A variable that was given twice in one file, with different values."""
+    for name, first, second, place in draft.repeated:
         message = (
-            f"{name!r} of {origin.source} was set on line {first.origin.line} already; this counts"
+            f"{name!r} of {second.origin.source} was set on line {first.origin.line} already; "
+            "this counts"
         )
-        yield origin.line, origin.column, message
+        yield place, message
 
 
-def _names(draft: Draft, groups: Mapping[str, Group]) -> Iterator[tuple[int, int, str]]:
+def _names(draft: Draft, groups: Mapping[str, Group]) -> Iterator[tuple[Place, str]]:
     odd = [name for name in draft.hosts if not is_host_name(name)]
     if odd:
         message = (
             "a host name has letters, digits, '-' and '.' (RFC 1123); these do not keep to it: "
             f"{shorten(odd)}"
         )
-        yield *draft.hosts[odd[0]].place, message
+        yield draft.hosts[odd[0]].place, message
     for name, host in draft.hosts.items():
         if name in groups:
-            yield *host.place, f"{name!r} is a host and a group; --limit takes it for both"
+            yield host.place, f"{name!r} is a host and a group; --limit takes it for both"
 
 
-def _addresses(draft: Draft, hosts: Iterable[Host]) -> Iterator[tuple[int, int, str]]:
+def _addresses(draft: Draft, hosts: Iterable[Host]) -> Iterator[tuple[Place, str]]:
     same: dict[tuple[str, str, int], list[Host]] = {}
     for host in hosts:
         if host.endpoint.address:
@@ -63,6 +71,6 @@ def _addresses(draft: Draft, hosts: Iterable[Host]) -> Iterator[tuple[int, int, 
             names = shorten([host.name for host in twins])
             where = f"{address} port {port}" if port else address
             yield (
-                *draft.hosts[twins[1].name].place,
+                draft.hosts[twins[1].name].place,
                 f"one machine under several names: {names} ({where})",
             )

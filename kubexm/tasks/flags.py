@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import sys
@@ -12,6 +13,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.tasks import Task
 
 from kubexm.errors import KubexmError, UsageError
+from kubexm.tasks import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +27,16 @@ OUTPUTS = ("rich", "plain", "json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """The values of a fleet task's flags, as the command line gave them.
+    """The values of a fleet task's flags, as the command line or else the environment has them.
 
     Args:
-        inventory: Path; empty for $KUBEXM_INVENTORY, else inventories/default.yaml.
+        inventory: Sources, of which the later has the say; none for inventories/default.yaml.
         limit: Which hosts; `None` for all. Empty is an error: an unset variable is not "all".
         check: Predict, change nothing.
         diff: Show what changes, as unified diffs.
         forks: Hosts at work at once.
-        extra_var: "name=value", above everything in the inventory.
+        extra_var: "name=value", "@file" or JSON, above everything in the inventory.
+        merge_vars: Merge mappings that several levels set, instead of letting the last one count.
         only: Comma-separated steps to walk.
         skip: Comma-separated steps to leave out.
         output: rich (on a terminal that can do it; elsewhere the same as plain), plain or json.
@@ -46,14 +49,18 @@ class Flags:
         ask_pass: Ask for the login password.
         become: Become root for everything.
         ask_become_pass: Ask for the password of sudo.
+        ask_vault_pass: Ask for the password of Ansible Vault, where the inventory needs it.
+        vault_password_file: A file with that password, or a program that prints it.
+        vault_id: "label@source": several such passwords; the source is a file or "prompt".
     """
 
-    inventory: str = ""
+    inventory: tuple[str, ...] = ()
     limit: str | None = None
     check: bool = False
     diff: bool = False
     forks: int = 50
     extra_var: tuple[str, ...] = ()
+    merge_vars: bool = False
     only: str = ""
     skip: str = ""
     output: str = "rich"
@@ -65,6 +72,9 @@ class Flags:
     ask_pass: bool = False
     become: bool = False
     ask_become_pass: bool = False
+    ask_vault_pass: bool = False
+    vault_password_file: str = ""
+    vault_id: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:
@@ -73,12 +83,14 @@ class Flags:
 
 
 HELP = {
-    "inventory": "inventory file (default $KUBEXM_INVENTORY, else inventories/default.yaml)",
+    "inventory": "file, directory, program or 'host,host,'; may be repeated (default "
+    "$KUBEXM_INVENTORY, else inventories/default.yaml)",
     "limit": "which hosts: names, groups, globs; !term leaves out, &term narrows",
     "check": "predict, change nothing",
     "diff": "show each change as a unified diff",
     "forks": "hosts at work at once",
-    "extra_var": "name=value, above everything in the inventory; may be repeated",
+    "extra_var": "name=value, @file or JSON, above everything in the inventory; may be repeated",
+    "merge_vars": "merge mappings that several levels set, instead of the last one only",
     "only": "comma-separated steps to walk",
     "skip": "comma-separated steps to leave out",
     "output": "rich, plain or json (JSON lines, schema kubexm.event/1)",
@@ -90,7 +102,11 @@ HELP = {
     "ask_pass": "ask for the login password",
     "become": "become root for everything, not only where it is needed",
     "ask_become_pass": "ask for the password of sudo",
+    "ask_vault_pass": "ask for the password of Ansible Vault, where the inventory needs it",
+    "vault_password_file": "file with the password of Ansible Vault, or program that prints it",
+    "vault_id": "label@source of a vault password, the source a file or 'prompt'; may be repeated",
 }
+_REPEATED = tuple(field.name for field in dataclasses.fields(Flags) if field.default == ())
 _SHORT = {"inventory": "i", "limit": "l", "forks": "f", "extra_var": "e", "verbose": "v"}
 
 
@@ -141,7 +157,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         TypeError: An argument of its own has the name of a flag.
     """
     own = list(inspect.signature(body).parameters.values())[1:]
-    defaults = Flags()
+    defaults = {name: getattr(Flags(), name) for name in HELP} | _said()
     taken = {parameter.name for parameter in own} & HELP.keys()
     if taken:
         message = f"{body.__name__} takes {', '.join(sorted(taken))}, which every fleet task has"
@@ -159,10 +175,8 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD),
         *(parameter.replace(kind=keyword) for parameter in own),
         *(
-            inspect.Parameter(
-                name, keyword, default=[] if name == "extra_var" else getattr(defaults, name)
-            )
-            for name in HELP
+            inspect.Parameter(name, keyword, default=[] if name in _REPEATED else default)
+            for name, default in defaults.items()
         ),
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -170,11 +184,19 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     return _FleetTask(
         run,
         help=dict(HELP),
-        iterable=["extra_var"],
+        iterable=list(_REPEATED),
         incrementable=["verbose"],
         positional=positional,
         auto_shortflags=False,
     )
+
+
+def _said() -> dict[str, object]:
+    """What the environment says of flags; what is wrong with it is told when a task runs."""
+    try:
+        return environment.defaults(Flags())
+    except UsageError:
+        return {}
 
 
 def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
@@ -184,8 +206,12 @@ def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
     from kubexm.ui import explain
 
     values = {name: given.pop(name) for name in HELP}
-    values["extra_var"] = tuple(values["extra_var"] or ())
     try:
+        for slip in environment.slips(HELP):
+            print(f"warning: {slip}", file=sys.stderr)
+        said = environment.defaults(Flags())
+        for name in _REPEATED:
+            values[name] = tuple(values[name] or ()) or said.get(name, ())
         with Fleet(Flags(**values), name=body.__name__) as fleet:
             body(fleet, **given)
             fleet.check_names()

@@ -7,17 +7,16 @@ import os
 import shutil
 import sys
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from kubexm.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from kubexm.engine import Bus, Listener, RunReport
-    from kubexm.inventory import Host, Inventory
+    from kubexm.inventory import Host, Inventory, VaultKey
     from kubexm.plan import Plan
     from kubexm.runner import Host as OpenHost
     from kubexm.runner import Operation
@@ -47,6 +46,7 @@ class Fleet:
         self.exit_code = 0
         self._runtime: Runtime | None = None
         self._steps: set[str] = set()
+        self._arguments: dict[str, object] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -82,8 +82,21 @@ class Fleet:
     def runtime(self) -> Runtime:
         """The run's state; made when first asked for."""
         if self._runtime is None:
-            self._runtime = _runtime(self.flags)
+            self._runtime = _runtime(self.flags, self._arguments)
         return self._runtime
+
+    def define(self, variables: Mapping[str, object]) -> None:
+        """Set variables on every host: over the inventory, below `--extra-var`.
+
+        So an argument of a task becomes a variable: call this before the first look at a host.
+
+        Raises:
+            UsageError: The inventory has been read already.
+        """
+        if self._runtime is not None:
+            message = "variables are defined before the first look at the inventory's hosts"
+            raise UsageError(message)
+        self._arguments.update(variables)
 
     def run(self, plan: Plan) -> RunReport:
         """Walk a plan over the hosts, show it, and remember its exit code."""
@@ -183,14 +196,19 @@ def _listener(flags: Flags) -> Listener:
     return Plain(sys.stdout, sys.stderr, look)
 
 
-def _runtime(flags: Flags) -> Runtime:
+def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
     """Everything that can be wrong before a host is touched is found here, passwords included."""
     from kubexm.inventory import AccessOverrides, BecomeMode, load, override
     from kubexm.runtime import Runtime, Settings
 
     settings = Settings(check=flags.check, forks=flags.forks, timeout_s=flags.timeout)
-    path = flags.inventory or os.environ.get("KUBEXM_INVENTORY", "") or DEFAULT_INVENTORY
-    inventory = load(Path(path), extra_variables=_extra(flags.extra_var))
+    inventory = load(
+        *(flags.inventory or (DEFAULT_INVENTORY,)),
+        extra_words=flags.extra_var,
+        arguments=arguments,
+        vault_keys=_vault_keys(flags),
+        merge=flags.merge_vars,
+    )
     for warning in inventory.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     access = AccessOverrides(
@@ -206,15 +224,17 @@ def _runtime(flags: Flags) -> Runtime:
     return Runtime(inventory, inventory.select(flags.limit), settings)
 
 
-def _extra(given: tuple[str, ...]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name.isidentifier():
-            message = f"--extra-var wants name=value, not {item!r}"
-            raise UsageError(message)
-        found[name] = value
-    return found
+def _vault_keys(flags: Flags) -> tuple[VaultKey, ...]:
+    """The passwords of Ansible Vault, each read or asked for when something needs it."""
+    from kubexm.inventory import VaultKey, vault_key
+    from kubexm.secret import Secret
+
+    words = [*flags.vault_id, *filter(None, (flags.vault_password_file,))]
+    words += ["prompt"] if flags.ask_vault_pass else []
+    keys = [vault_key(word, lambda prompt: _ask(prompt, "--ask-vault-pass")) for word in words]
+    if password := os.environ.get("KUBEXM_VAULT_PASSWORD", ""):
+        keys.append(VaultKey("default", Secret(password)))
+    return tuple(keys)
 
 
 def _ask(prompt: str, flag: str) -> Secret:

@@ -189,12 +189,6 @@ SYNTAX = [
         hint="name an anchored mapping: '<<: *name'",
     ),
     Broken(
-        name="vault",
-        text="all:\n  vars:\n    x: !vault |\n      $ANSIBLE_VAULT\n  hosts:\n    a:\n",
-        message="3:8: this value is encrypted with Ansible Vault, which is not read here",
-        hint="decrypt it, or leave it out and use --ask-pass or --ask-become-pass",
-    ),
-    Broken(
         name="unknown tag",
         text="all:\n  vars:\n    x: !python/none y\n  hosts:\n    a:\n",
         message="3:8: this value has a tag that means nothing here",
@@ -234,12 +228,6 @@ SYNTAX = [
         text="all:\r\n\thosts:\r\n",
         message="2:1: a tab cannot indent YAML",
         hint="indent with spaces",
-    ),
-    Broken(
-        name="INI",
-        text="# hosts\n\n[web]\nweb1 ansible_host=192.0.2.1\n",
-        message="3:1: this is Ansible's INI format, and kubexm reads the YAML format",
-        hint="convert it: ansible-inventory -i inv.yaml --list --yaml",
     ),
 ]
 
@@ -352,12 +340,6 @@ STRUCTURE = [
         text='all:\n  hosts:\n    "a\\u200bb":\n',
         message="3:5: the host name 'a\\u200bb' holds a space or a control character",
         hint="choose another name",
-    ),
-    Broken(
-        name="port in a host name",
-        text="all:\n  hosts:\n    a:22:\n",
-        message=f"3:5: the host name 'a:22' holds ':', {MISREAD}",
-        hint="set the port with kubexm_port",
     ),
     Broken(
         name="directory as a host name",
@@ -519,11 +501,12 @@ VARIABLES = [
     variable(
         "ansible_ssh_host", "root@a", f"{AN_ADDRESS} 'root@a'", "set the user with kubexm_user"
     ),
-    variable(
-        "ansible_host",
-        "'{{ ip }}'",
-        "holds a template, which is not evaluated here",
-        "write the value",
+    Broken(
+        name="template with an undefined name",
+        text="all:\n  vars:\n    address: 192.0.2.1\n    ansible_host: '{{ adress }}'\n"
+        "  hosts:\n    a:\n",
+        message="4:5: ansible_host of host a: 'adress' is undefined",
+        hint="did you mean 'address'?",
     ),
     variable("kubexm_internal_address", "[a]", f"{AN_ADDRESS} a list"),
     variable("kubexm_port", "0", f"{A_PORT} 0"),
@@ -593,11 +576,10 @@ VARIABLES = [
     variable("kubexm_password", "12345", "must be a string", "quote it"),
     variable("ansible_become_pass", "[hunter2]", "must be a string", "quote it"),
     variable("ansible_ssh_pass", '""', "is empty", "give a value, or remove the line"),
-    variable(
-        "ansible_become_password",
-        "'{{ vault }}'",
-        "holds a template, which is not evaluated here",
-        "use --ask-pass or --ask-become-pass",
+    Broken(
+        name="template for a password",
+        text="all:\n  vars:\n    ansible_become_password: '{{ vault }}'\n  hosts:\n    a:\n",
+        message="3:5: ansible_become_password of host a: its template cannot be evaluated",
     ),
 ]
 
@@ -636,10 +618,11 @@ def test_missing_file_is_told_with_the_ways_to_name_one(tmp_path: Path) -> None:
     assert caught.value.hint == "name one with --inventory, or set KUBEXM_INVENTORY"
 
 
-def test_directory_is_not_an_inventory(tmp_path: Path) -> None:
-    with pytest.raises(InventoryError, match="is a directory") as caught:
+def test_directory_without_an_inventory_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "group_vars").mkdir()
+    with pytest.raises(InventoryError, match="has no inventory in it") as caught:
         load(tmp_path)
-    assert caught.value.hint == "name the file in it"
+    assert caught.value.hint == "name a file, or put one into this directory"
 
 
 def test_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> None:

@@ -354,11 +354,12 @@ def test_nested_groups_win_over_their_parents_and_hosts_over_all(tmp_path: Path)
     )
     paris = inventory.host("paris")
     assert paris.variables == {"a": "all", "b": "world", "c": "europe", "d": "paris", "e": "extra"}
+    path = str(inventory.path)
     assert paris.origins == {
-        "a": Origin("group all", 2, 10),
-        "b": Origin("group world", 5, 14),
-        "c": Origin("group europe", 8, 18),
-        "d": Origin("host paris", 10, 21),
+        "a": Origin("group all", 2, 10, path),
+        "b": Origin("group world", 5, 14, path),
+        "c": Origin("group europe", 8, 18, path),
+        "d": Origin("host paris", 10, 21, path),
         "e": Origin("extra variables", 0, 0),
     }
 
