@@ -36,7 +36,8 @@ class Place(NamedTuple):
         return self.document.problems.part, self.line, self.column
 
     def __str__(self) -> str:
-        return f"{self.document.path}:{self.line}:{self.column}"
+        place = (self.document.path, self.line, self.column)
+        return ":".join(str(part) for part in place if part)
 
 
 @dataclass(slots=True, kw_only=True)

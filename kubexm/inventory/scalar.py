@@ -37,7 +37,8 @@ _NUMBER_STARTS = frozenset("0123456789+-.")
 _LONGEST_NUMBER = 100
 _INTEGERS = (
     (10, re.compile(r"([-+]?)(0|[1-9][0-9]*)")),
-    (8, re.compile(r"([-+]?)0o?([0-7]+)")),
+    (2, re.compile(r"([-+]?)0b([01]+)")),
+    (8, re.compile(r"([-+]?)0([0-7]+)")),
     (16, re.compile(r"([-+]?)0x([0-9a-fA-F]+)")),
 )
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?")

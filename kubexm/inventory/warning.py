@@ -30,7 +30,8 @@ def warnings_of(
     return (
         *(f"{place}: {message}" for place, message in found),
         *(
-            f"{path}: no {'host' if path.parent.name == HOSTS else 'group'} has this name"
+            f"{path}: not read, as no {'host' if path.parent.name == HOSTS else 'group'} has this "
+            "name, or another file for it counts"
             for each in beside
             for path in each.unused()
         ),
