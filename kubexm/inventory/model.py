@@ -12,6 +12,7 @@ from kubexm.connector import Endpoint
 from kubexm.errors import UsageError
 from kubexm.inventory.name import CONTROL_NODE
 from kubexm.inventory.select import closest, matching
+from kubexm.inventory.variables import Variables
 from kubexm.shell import Become, Escalation
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ class Host:
     escalation: Escalation = _SUDO
     mode: MachineMode = MachineMode.LIVE
     family: str = ""
+
+    @property
+    def written(self) -> Mapping[str, object]:
+        """The variables as they are written: templates as text, secrets `Secret` or `Sealed`."""
+        return self.variables.raw if isinstance(self.variables, Variables) else self.variables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Names of hosts and groups: what they may hold, and ranges such as `node[01:20]`."""
+"""Names of hosts, groups and variables: what they may hold, and ranges such as `node[01:20]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from string import ascii_letters
 CONTROL_NODE = "control-node"
 ALL = "all"
 UNGROUPED = "ungrouped"
+OURS = "kubexm_"
+ANSIBLES = "ansible_"
 
+_SECRET_ENDS = ("_pass", "_password", "_passphrase", "_private_key")
 _LONGEST = 253
 _MOST = 10_000
 _MISREAD = frozenset(",:!&*?[]{}/\\")
@@ -47,6 +50,11 @@ def _is_ip(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a connection variable of that name holds what must not be shown."""
+    return name.startswith((OURS, ANSIBLES)) and name.endswith(_SECRET_ENDS)
 
 
 def expand(pattern: str) -> tuple[str, ...]:

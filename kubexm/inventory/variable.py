@@ -13,6 +13,7 @@ from kubexm.errors import InventoryError
 from kubexm.inventory import value
 from kubexm.inventory.definition import DEFINITIONS, Definition
 from kubexm.inventory.model import Origin
+from kubexm.inventory.name import ANSIBLES, OURS, is_secret_name
 from kubexm.inventory.node import MappingNode, Node, ScalarNode, describe, is_hidden, node_from
 from kubexm.inventory.sealed import Sealed
 from kubexm.inventory.template import has_template
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from kubexm.inventory.source import Document
 
-OURS = "kubexm_"
-ANSIBLES = "ansible_"
 PRIORITY = "ansible_group_priority"
 
 _RANKS: Mapping[str, tuple[Definition, int]] = {
@@ -47,8 +46,6 @@ _ALSO_ANSIBLES = frozenset(
     )
 )
 """Variables of Ansible's that mean nothing here and are near enough to one that does."""
-
-_SECRET_ENDS = ("_pass", "_password", "_passphrase", "_private_key")
 
 
 class Variable(NamedTuple):
@@ -123,11 +120,6 @@ def read(mapping: MappingNode, source: str, document: Document) -> dict[str, Var
             _check_name(name, key, document)
             found[name] = Variable(_hidden(name, node), origin)
     return found
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a connection variable of that name holds what must not be shown."""
-    return name.startswith((OURS, ANSIBLES)) and name.endswith(_SECRET_ENDS)
 
 
 def combined(variables: Mapping[str, Variable]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kubexm.errors import InventoryError
+from kubexm.inventory.name import is_secret_name
 from kubexm.inventory.node import is_hidden
 from kubexm.inventory.sealed import Sealed
 from kubexm.inventory.select import closest
@@ -20,7 +21,6 @@ from kubexm.inventory.template import (
     has_template,
     plain,
 )
-from kubexm.inventory.variable import is_secret_name
 from kubexm.secret import Secret
 
 if TYPE_CHECKING:

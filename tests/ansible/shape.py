@@ -57,7 +57,7 @@ def of_kubexm(inventory: Inventory) -> dict[str, Any]:
     return {
         "groups": {name: group for name, group in groups.items() if any(group.values())},
         "variables": {
-            host.name: {name: _ours(value) for name, value in host.variables.raw.items()}
+            host.name: {name: _ours(value) for name, value in host.written.items()}
             for host in inventory.hosts
             if host.variables
         },
