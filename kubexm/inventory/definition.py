@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kubexm.connector import HostKeyPolicy
 from kubexm.inventory import reach, value
 from kubexm.inventory.model import MachineMode
+from kubexm.inventory.ssh_args import ssh_args
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +202,23 @@ DEFINITIONS: tuple[Definition, ...] = (
         description="a command whose input and output lead to the machine (ProxyCommand)",
         read=reach.proxy_command,
         mistaken=("proxycommand",),
+    ),
+    Definition(
+        name="kubexm_ssh_args",
+        aliases=("ansible_ssh_common_args",),
+        lands="ssh_args",
+        accepts="options of the ssh command",
+        description="bastions, host keys and so on as ssh(1) has them: -J, -i, -l, -p, -o",
+        read=ssh_args,
+        mistaken=("ssh_common_args", "ssh_options"),
+    ),
+    Definition(
+        name="kubexm_ssh_extra_args",
+        aliases=("ansible_ssh_extra_args", "ansible_ssh_args"),
+        lands="ssh_extra_args",
+        accepts="options of the ssh command",
+        description="more of them, so that a group and a host can each have some",
+        read=ssh_args,
     ),
     Definition(
         name="kubexm_connect_timeout",

@@ -57,18 +57,21 @@ _VAULTS = frozenset({"!vault", "!vault-encrypted"})
 _TEXT_TAGS = frozenset({_CORE + "str", _UNSAFE})
 
 
-def parse(text: str, problems: FileProblems, safe: Seals) -> Node | None:
+def parse(
+    text: str, problems: FileProblems, safe: Seals, *, fast: bool = CParser is not None
+) -> Node | None:
     """The one document in `text`.
 
     Args:
         text: YAML.
         problems: Gets every fault.
         safe: Where `!secret` and `!vault` get their values, when somebody needs them.
+        fast: Try the parser in C first.
 
     Returns:
         Its root; None when there is none, or when `problems` has the reason.
     """
-    if CParser is not None:
+    if fast:
         try:
             # what is wrong is noted only once the text is known to be YAML
             events = list(_fast(text))

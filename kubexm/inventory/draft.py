@@ -11,6 +11,7 @@ from kubexm.inventory.name import ALL, CONTROL_NODE, UNGROUPED, expand, fault, s
 from kubexm.inventory.node import Entry, MappingNode, Node, ScalarNode, describe, mapping
 
 if TYPE_CHECKING:
+    from kubexm.inventory.problem import FileProblems
     from kubexm.inventory.source import Document
     from kubexm.inventory.variable import Variable
 
@@ -26,17 +27,17 @@ _HINTS = {
 class Place(NamedTuple):
     """Where something is mentioned first; lines and columns from 1."""
 
-    document: Document
+    file: FileProblems
     line: int
     column: int
 
     @property
     def written(self) -> tuple[int, int, int]:
         """Places compare by it: the later one was read later."""
-        return self.document.problems.part, self.line, self.column
+        return self.file.part, self.line, self.column
 
     def __str__(self) -> str:
-        place = (self.document.path, self.line, self.column)
+        place = (self.file.path or self.file.says, self.line, self.column)
         return ":".join(str(part) for part in place if part)
 
 
@@ -154,7 +155,7 @@ class Draft:
                 group.children.setdefault(child, self._place(key))
 
     def _place(self, node: Node) -> Place:
-        return Place(self._document, node.line, node.column)
+        return Place(self._document.problems, node.line, node.column)
 
     def _unknown_section(self, section: ScalarNode, group: str) -> None:
         near = difflib.get_close_matches(section.text.lower(), _SECTIONS, n=1, cutoff=0.6)
@@ -243,7 +244,7 @@ class Draft:
             old = present.get(name)
             if old is not None:
                 if old.value != new.value and old.origin.path == new.origin.path:
-                    place = Place(self._document, new.origin.line, new.origin.column)
+                    place = Place(self._document.problems, new.origin.line, new.origin.column)
                     self.repeated.append((name, old, new, place))
                 present[name] = new._replace(beaten=old)
             else:

@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kubexm.errors import InventoryError
-from kubexm.inventory import adjacent, bastion, hierarchy, level
+from kubexm.inventory import adjacent, bastion, hierarchy, level, ssh_args
 from kubexm.inventory.model import Assignment, Group, Host, Inventory, control_node
 from kubexm.inventory.name import ALL, CONTROL_NODE, UNGROUPED
 from kubexm.inventory.settings import Settings
+from kubexm.inventory.ssh_args import spread
 from kubexm.inventory.variable import Pending, SettingError
 from kubexm.inventory.variables import Scope, Variables
 from kubexm.inventory.warning import warnings_of
@@ -130,7 +131,7 @@ class Inheritance:
             path=path,
             hosts=tuple(built),
             groups=MappingProxyType(groups),
-            warnings=warnings_of(self._draft, built, groups, self._beside),
+            warnings=warnings_of(self._draft, built, groups, self._beside, self._problems),
             control=control_node(control),
             sources=tuple(sources),
             history=self._assignments,
@@ -196,7 +197,7 @@ class Inheritance:
         return variables, stack.settings
 
     def _host(self, name: str, variables: Variables, settings: Mapping[str, object]) -> Host:
-        found = Settings(**self._settled(variables, settings))
+        found = Settings(**spread(self._settled(variables, settings)))
         address = found.address or name
         self._hops[name] = found.bastions
         return Host(
@@ -219,9 +220,11 @@ class Inheritance:
         through, faults = bastion.with_bastions(hosts, self._hops)
         by_name = {host.name: host for host in hosts}
         for fault in faults:
-            origin = by_name[fault.host].origins[bastion.VARIABLE]
+            origins = by_name[fault.host].origins
+            name = next(name for name in (bastion.VARIABLE, *ssh_args.NAMES) if name in origins)
+            origin = origins[name]
             self._problems.of(origin.path).add(
-                f"host {fault.host!r}: {fault}", origin.line, origin.column, key=bastion.VARIABLE
+                f"host {fault.host!r}: {fault}", origin.line, origin.column, key=name
             )
         return list(through)
 

@@ -112,7 +112,7 @@ def _depths(draft: Draft, parents: Mapping[str, Iterable[str]]) -> Mapping[str, 
         place, parent, child = max(edges, key=lambda edge: edge[0].written)
         start = around.index(child)
         circle = [*around[start:-1], *around[:start], child]
-        place.document.problems.add(
+        place.file.add(
             f"group {child!r} is in itself: {' → '.join(circle)}",
             place.line,
             place.column,

@@ -43,6 +43,7 @@ class Problems:
     def __init__(self) -> None:
         self._found: dict[tuple[int, int, int, str], InventoryError] = {}
         self._parts: list[FileProblems] = []
+        self.warnings: list[tuple[FileProblems, int, int, str]] = []
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -81,7 +82,7 @@ class FileProblems:
 
     def __init__(self, problems: Problems, part: int, path: str, says: str) -> None:
         self._problems = problems
-        self._says = says
+        self.says = says
         self.part = part
         self.path = path
 
@@ -89,7 +90,7 @@ class FileProblems:
         """Note a fault; line and column are 0 where there is none."""
         self.note(
             InventoryError(
-                f"{self._says}: {message}" if self._says else message,
+                f"{self.says}: {message}" if self.says else message,
                 path=self.path,
                 line=line,
                 column=column,
@@ -97,6 +98,12 @@ class FileProblems:
                 hint=hint,
             )
         )
+
+    def warn(self, message: str, line: int, column: int) -> None:
+        """Note what is allowed and probably not meant."""
+        warning = (self, line, column, message)
+        if warning not in self._problems.warnings:
+            self._problems.warnings.append(warning)
 
     def note(self, error: InventoryError) -> None:
         """Note a fault that is an error already, with its place in it."""

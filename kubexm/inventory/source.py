@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kubexm.errors import InventoryError
 from kubexm.inventory.node import MappingNode, Node, mapping, mapping_from
-from kubexm.registry import INVENTORIES, Plugin, plugins
+from kubexm.registry import INVENTORIES, Plugin, plugin, plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,6 +98,8 @@ class Reading:
             for name, (_, source) in self._plugins.items()
             if (claim := source.claims(given)) > 0
         }
+        if not self._plugins:
+            plugin(INVENTORIES, "file")
         if not claims:
             message = "is no file, no directory and no list of hosts ('a,b,')"
             if "/" in given or "." in given or not given:
@@ -105,10 +107,10 @@ class Reading:
             raise InventoryError(message, path=given, hint=_NAME_ONE)
         best = max(claims.values())
         first, *others = [name for name, claim in claims.items() if claim == best]
-        plugin, source = self._plugins[first]
+        registered, source = self._plugins[first]
         if others:
             message = f"{given!r} is claimed as strongly by {others[0]!r}"
-            raise plugin.fault(message)
+            raise registered.fault(message)
         return source
 
 
@@ -133,9 +135,9 @@ class Source(Protocol):
         ...
 
 
-def _loaded(plugin: Plugin) -> Source:
-    found = plugin.load()
+def _loaded(registered: Plugin) -> Source:
+    found = registered.load()
     if not isinstance(found, Source):
         message = "expected an object with `claims` and `read`"
-        raise plugin.fault(message)
+        raise registered.fault(message)
     return found

@@ -111,7 +111,7 @@ class Engine:
         try:
             return self._evaluate(text, evaluation)
         except TemplateError as error:
-            reason = error.message or type(error).__name__
+            reason = (error.message or type(error).__name__).replace(_VIEW, "a mapping")
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
         if evaluation.is_secret:
@@ -160,6 +160,7 @@ class Engine:
 
 
 _EVALUATION = "_kubexm_evaluation"
+_VIEW = f"{View.__module__}.{View.__name__} object"
 
 
 def plain(value: object) -> object:

@@ -16,6 +16,7 @@ from kubexm.inventory.model import Origin
 from kubexm.inventory.name import ANSIBLES, OURS, is_secret_name
 from kubexm.inventory.node import MappingNode, Node, ScalarNode, describe, is_hidden, node_from
 from kubexm.inventory.sealed import Sealed
+from kubexm.inventory.ssh_args import SshArgs
 from kubexm.inventory.template import has_template
 from kubexm.secret import Secret
 
@@ -40,7 +41,6 @@ _ALSO_ANSIBLES = frozenset(
         "ksu_pass",
         "libssh_password",
         "paramiko_private_key_file",
-        "ssh_args",
         "su_pass",
         "su_user",
     )
@@ -189,6 +189,16 @@ def _typed(definition: Definition, name: str, node: Node, document: Document) ->
     if is_hidden(node.value) and not definition.is_secret:
         said = node.value.reveal() if isinstance(node.value, Secret) else ""
         node = ScalarNode(said, said, node.line, node.column)
+    setting = _checked(definition, name, node, document, is_shown=is_shown)
+    if isinstance(setting, SshArgs) and setting.unused:
+        unused = ", ".join(dict.fromkeys(setting.unused))
+        document.problems.warn(f"{name}: nothing is done about {unused}", node.line, node.column)
+    return setting
+
+
+def _checked(
+    definition: Definition, name: str, node: Node, document: Document, *, is_shown: bool
+) -> object:
     try:
         try:
             return definition.read(node, document.base)

@@ -50,7 +50,7 @@ class Payload:
         Raises:
             VaultError: It is none, or one that this does not know.
         """
-        head, *body = text.strip().splitlines()
+        head, *body = text.strip().splitlines() or [""]
         fields = [field.strip() for field in head.split(";")]
         if not head.startswith(HEADER) or len(fields) < _PARTS:
             message = f"does not begin with {HEADER}1.1;{_CIPHER}"

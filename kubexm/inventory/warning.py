@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubexm.inventory.adjacent import HOSTS
+from kubexm.inventory.draft import Place
 from kubexm.inventory.name import is_host_name
 from kubexm.inventory.select import shorten
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from kubexm.inventory.adjacent import Adjacent
-    from kubexm.inventory.draft import Draft, Place
+    from kubexm.inventory.draft import Draft
     from kubexm.inventory.model import Group, Host
+    from kubexm.inventory.problem import Problems
 
 _SSH_PORT = 22
 
@@ -23,9 +25,13 @@ def warnings_of(
     hosts: Iterable[Host],
     groups: Mapping[str, Group],
     beside: Iterable[Adjacent],
+    problems: Problems,
 ) -> tuple[str, ...]:
     """Every warning about a whole inventory, each with its place in a file."""
     found = [*_repeated(draft), *_names(draft, groups), *_addresses(draft, hosts)]
+    found += [
+        (Place(part, line, column), message) for part, line, column, message in problems.warnings
+    ]
     found.sort(key=lambda warning: (warning[0].written, warning[1]))
     return (
         *(f"{place}: {message}" for place, message in found),

@@ -105,6 +105,31 @@ def test_a_strangers_operation_and_connector_work_once_installed(
     assert "False" in second.stdout
 
 
+def test_a_strangers_inventory_and_secrets_work_once_installed(
+    project: Path, outside: Path
+) -> None:
+    listed = inv(project, outside, "hosts.list", "-i", "almanac:1752", "--limit", "season2")
+    assert listed.returncode == 0, listed.stderr
+    rows = [line.split() for line in listed.stdout.splitlines()[1:]]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("month7", "season2"),
+        ("month8", "season2"),
+        ("month9", "season2"),
+    ]
+    (project / "inventories" / "default.yaml").write_text(
+        "all: {hosts: {one: {kubexm_connection: local, kubexm_user: !secret riddle:ydobon}}}\n"
+    )
+    named = inv(project, outside, "hosts.list")
+    assert "nobody" in named.stdout, named.stderr
+    (project / "inventories" / "default.yaml").write_text(
+        "all: {hosts: {one: {kubexm_password: !secret riddel:x}}}\n"
+    )
+    unknown = inv(project, outside, "hosts.list")
+    assert unknown.returncode == 5
+    assert "default.yaml:1:38: there is no provider of secrets named 'riddel'" in unknown.stderr
+    assert "there are: cmd, env, file, keyring, riddle" in unknown.stderr
+
+
 def stripped(tmp_path: Path, *groups: str) -> Path:
     """Install kubexm itself, without the entry points of these groups."""
     source, site = tmp_path / "kubexm-source", tmp_path / "stripped"

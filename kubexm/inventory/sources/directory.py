@@ -25,7 +25,7 @@ class Directory:
 
     def claims(self, given: str) -> int:
         """Whether it is a directory."""
-        return 20 if Path(given).is_dir() else 0
+        return 20 if given and Path(given).is_dir() else 0
 
     def read(self, given: str, reading: Reading) -> Iterable[Document]:
         """The documents of every source in it; a later one has the say."""

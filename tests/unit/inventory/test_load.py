@@ -175,6 +175,8 @@ def test_every_connection_variable_lands(tmp_path: Path) -> None:
               kubexm_proxy: socks5://me@proxy.example.org
               kubexm_proxy_password: "four"
               kubexm_proxy_command: nc %h %p
+              kubexm_ssh_args: -o Port=1
+              kubexm_ssh_extra_args: -q
               kubexm_connect_timeout: 2m
               kubexm_connect_attempts: 3
               kubexm_become: "true"

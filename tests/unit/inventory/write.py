@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from kubexm.inventory import Inventory, load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from kubexm.inventory import VaultKey
 
 
 def written(directory: Path, text: str) -> Path:
@@ -20,7 +22,11 @@ def written(directory: Path, text: str) -> Path:
 
 
 def loaded(
-    directory: Path, text: str, extra_variables: Mapping[str, object] | None = None
+    directory: Path,
+    text: str,
+    extra_variables: Mapping[str, object] | None = None,
+    vault_keys: Sequence[VaultKey] = (),
 ) -> Inventory:
     """The inventory of that text, dedented."""
-    return load(written(directory, text), extra_variables=extra_variables or {})
+    path = written(directory, text)
+    return load(path, extra_variables=extra_variables or {}, vault_keys=vault_keys)
