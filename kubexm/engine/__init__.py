@@ -22,12 +22,33 @@ from kubexm.engine.event import (
     as_json,
 )
 from kubexm.engine.inquiry import command, facts, ping
-from kubexm.engine.report import ExitCode, HostReport, HostStatus, RunReport
+from kubexm.engine.record import (
+    Entry,
+    Intended,
+    Nowhere,
+    Past,
+    ProcedureEnded,
+    Published,
+    Recorder,
+    Repaid,
+    RunBegan,
+    RunSettled,
+    StepSettled,
+)
+from kubexm.engine.report import (
+    ExitCode,
+    HostReport,
+    HostStatus,
+    RunReport,
+    StepReport,
+    StepStatus,
+)
 from kubexm.engine.walk import each, walk
 
 __all__ = [
     "Bus",
     "CommandEnded",
+    "Entry",
     "Event",
     "ExitCode",
     "FactsRead",
@@ -38,13 +59,25 @@ __all__ = [
     "HostReport",
     "HostStarted",
     "HostStatus",
+    "Intended",
     "Listener",
+    "Nowhere",
     "OperationEnded",
     "OutputReceived",
+    "Past",
+    "ProcedureEnded",
+    "Published",
+    "Recorder",
+    "Repaid",
+    "RunBegan",
     "RunEnded",
     "RunInterrupted",
     "RunReport",
+    "RunSettled",
     "RunStarted",
+    "StepReport",
+    "StepSettled",
+    "StepStatus",
     "as_json",
     "command",
     "each",

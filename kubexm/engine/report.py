@@ -22,6 +22,49 @@ class HostStatus(StrEnum):
     """The run was stopped before or while the host was at work."""
 
 
+class StepStatus(StrEnum):
+    """How a step ended on a host."""
+
+    OK = "ok"
+    """It was so already."""
+    CHANGED = "changed"
+    """It was changed (in check mode: would be)."""
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """Whether it took effect is not known: the link, the time or the process ended meanwhile."""
+    SKIPPED = "skipped"
+    """It was not begun, because of a failure elsewhere."""
+    NOT_NEEDED = "not needed"
+    """Its condition does not hold here."""
+    RESUMED = "resumed"
+    """An earlier run, which this one resumes, has done it."""
+    NOT_REACHED = "not reached"
+    """The run ended before its turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What became of one step on one host.
+
+    Args:
+        step: Its name.
+        status: How it ended.
+        reason: Why it was skipped, not needed or not reached; empty otherwise.
+        outcomes: Of its operations and procedures, in order.
+        error: Why it failed.
+        owes: It changed the host, and its `on_change` work has not been done.
+        duration_s: From its beginning to its end; steps that share round trips share it.
+    """
+
+    step: str
+    status: StepStatus
+    reason: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    error: KubexmError | None = None
+    owes: bool = False
+    duration_s: float = 0
+
+
 class ExitCode(IntEnum):
     """Of the `inv` commands (DESIGN §10)."""
 

@@ -3,6 +3,6 @@
 In: operations and selectors. Out: a `Plan`, which the engine walks. Nothing here does I/O.
 """
 
-from kubexm.plan.model import Body, Cluster, Plan, Step, StepContext
+from kubexm.plan.model import Body, Cluster, Plain, Plan, Step, StepContext
 
-__all__ = ["Body", "Cluster", "Plan", "Step", "StepContext"]
+__all__ = ["Body", "Cluster", "Plain", "Plan", "Step", "StepContext"]

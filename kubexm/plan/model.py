@@ -40,6 +40,9 @@ class StepContext:
     cluster: Cluster
 
 
+Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
+"""What may be shared between hosts and kept in a journal, besides a `Secret`."""
+
 Body: TypeAlias = tuple[Operation, ...] | Callable[[StepContext], Iterable[Operation]]
 
 
