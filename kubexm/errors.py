@@ -119,6 +119,15 @@ class HostError(KubexmError):
         return self
 
 
+def as_host_error(error: KubexmError) -> HostError:
+    """An error of any kind as the one that ended a host's work."""
+    if isinstance(error, HostError):
+        return error
+    wrapped = HostError(str(error), hint=error.hint)
+    wrapped.__cause__ = error
+    return wrapped
+
+
 class ConnectError(HostError):
     """A machine could not be reached or would not let us in."""
 

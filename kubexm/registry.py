@@ -19,6 +19,7 @@ CONNECTORS = "kubexm.connectors"
 FAMILIES = "kubexm.families"
 OPERATIONS = "kubexm.operations"
 TASKS = "kubexm.tasks"
+EXECUTORS = "kubexm.executors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,7 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
         error.on(host.name)
     report = HostReport(
         host=host.name,
-        status=_status(outcomes, error),
+        status=status_of(outcomes, error),
         outcomes=outcomes,
         duration_s=time.monotonic() - began,
         error=error,
@@ -162,7 +162,8 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
     return report
 
 
-def _status(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:
+def status_of(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:
+    """How a host's part ended, from what was done and what ended it early."""
     if error is not None:
         # a sudo that refuses was reached; a link lost in mid-change left something undone
         reached = isinstance(error, EscalationError) or any(

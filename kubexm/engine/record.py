@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kubexm.engine.report import RunReport, StepReport
-    from kubexm.plan import Plain
+    from kubexm.plan import Value
     from kubexm.runner import Outcome
-    from kubexm.secret import Secret
+
+
+OWED = -1
+"""The item that stands for the `on_change` work of a step."""
+
+WHOLE = -2
+"""The item that stands for a step as a whole, which another process is about to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +48,16 @@ class RunBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intended:
-    """A host is about to be changed by a step; a `ProcedureEnded` or `StepSettled` will follow.
+    """A host is about to be changed by a step.
+
+    What was intended has ended with the `ProcedureEnded` of that item, or the `StepSettled` or
+    `Repaid` of that step; without one of them nobody knows whether it took effect.
 
     Args:
         host: Its name.
         step: Its name.
         item: Which of the step's items, counted from 0: the procedure, or the first of the
-            operations that are to change something. -1 for work that is owed.
+            operations that are to change something; or `OWED`, or `WHOLE`.
         labels: What is about to be done, in words free of secrets.
         procedure: It is a procedure: doing it again may not be the same as doing it once.
         owes: The step has `on_change` work, which is owed from now on.
@@ -79,7 +88,7 @@ class Published:
     host: str
     step: str
     name: str
-    value: Plain | Secret
+    value: Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,3 +164,12 @@ class Past:
     unknown: frozenset[tuple[str, str, int]] = frozenset()
     owed: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     values: tuple[Published, ...] = ()
+
+    def of(self, host: str) -> Past:
+        """What concerns one host, without the values."""
+        return Past(
+            done=frozenset(one for one in self.done if one[0] == host),
+            procedures=frozenset(one for one in self.procedures if one[0] == host),
+            unknown=frozenset(one for one in self.unknown if one[0] == host),
+            owed={host: self.owed[host]} if host in self.owed else {},
+        )
