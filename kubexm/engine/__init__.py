@@ -14,15 +14,20 @@ from kubexm.engine.event import (
     HostNotice,
     HostPlanned,
     HostStarted,
+    HostWaiting,
     OperationEnded,
     OutputReceived,
     RunEnded,
     RunInterrupted,
     RunStarted,
+    StepEnded,
     as_json,
 )
+from kubexm.engine.executor import ExecutorPlugin
 from kubexm.engine.inquiry import command, facts, ping
 from kubexm.engine.record import (
+    OWED,
+    WHOLE,
     Entry,
     Intended,
     Nowhere,
@@ -46,10 +51,13 @@ from kubexm.engine.report import (
 from kubexm.engine.walk import each, walk
 
 __all__ = [
+    "OWED",
+    "WHOLE",
     "Bus",
     "CommandEnded",
     "Entry",
     "Event",
+    "ExecutorPlugin",
     "ExitCode",
     "FactsRead",
     "HostConnected",
@@ -59,6 +67,7 @@ __all__ = [
     "HostReport",
     "HostStarted",
     "HostStatus",
+    "HostWaiting",
     "Intended",
     "Listener",
     "Nowhere",
@@ -75,6 +84,7 @@ __all__ = [
     "RunReport",
     "RunSettled",
     "RunStarted",
+    "StepEnded",
     "StepReport",
     "StepSettled",
     "StepStatus",

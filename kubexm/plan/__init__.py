@@ -4,7 +4,7 @@ In: operations, procedures and selectors. Out: a `Plan`, which the engine walks.
 does I/O.
 """
 
-from kubexm.plan.amount import Amount, cut, exceeds
+from kubexm.plan.amount import Amount, checked, cut, exceeds
 from kubexm.plan.context import Cluster, Shared, StepContext, UnpublishedError, Value, Values
 from kubexm.plan.digest import digest
 from kubexm.plan.model import Plan
@@ -29,6 +29,7 @@ __all__ = [
     "UnpublishedError",
     "Value",
     "Values",
+    "checked",
     "cut",
     "digest",
     "dot",

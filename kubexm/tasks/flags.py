@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 OUTPUTS = ("rich", "plain", "json")
+PLANS = ("tree", "dot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +35,15 @@ class Flags:
         diff: Show what changes, as unified diffs.
         forks: Hosts at work at once.
         extra_var: "name=value", above everything in the inventory.
-        only: Comma-separated steps to walk.
-        skip: Comma-separated steps to leave out.
+        only: Comma-separated steps to walk: their names, those of plans they are in, or tags.
+        skip: The same of steps to leave out.
+        max_fail: So many hosts, or such a share ("10%"), may fail before the run is called off.
+        undo: Walk what takes the steps back, in reverse.
+        plan: Show the plan instead of walking it: "tree" or "dot"; empty walks it.
         output: rich (on a terminal that can do it; elsewhere the same as plain), plain or json.
         timeout: Seconds for each trip to a host.
+        deadline: Seconds for a whole run; 0 for none.
+        executor: Who carries the hosts: an executor plugin's name.
         verbose: 1 also shows what did not change, every host, and what commands print while
             they print it; 2 also what changes printed.
         detailed_exitcode: Exit with 3 when a check found changes.
@@ -56,8 +62,13 @@ class Flags:
     extra_var: tuple[str, ...] = ()
     only: str = ""
     skip: str = ""
+    max_fail: str = ""
+    undo: bool = False
+    plan: str = ""
     output: str = "rich"
     timeout: int = 900
+    deadline: int = 0
+    executor: str = "threads"
     verbose: int = 0
     detailed_exitcode: bool = False
     user: str = ""
@@ -70,6 +81,9 @@ class Flags:
         if self.output not in OUTPUTS:
             message = f"--output is one of {', '.join(OUTPUTS)}, not {self.output!r}"
             raise UsageError(message)
+        if self.plan not in ("", *PLANS):
+            message = f"--plan is one of {', '.join(PLANS)}, not {self.plan!r}"
+            raise UsageError(message)
 
 
 HELP = {
@@ -79,10 +93,15 @@ HELP = {
     "diff": "show each change as a unified diff",
     "forks": "hosts at work at once",
     "extra_var": "name=value, above everything in the inventory; may be repeated",
-    "only": "comma-separated steps to walk",
-    "skip": "comma-separated steps to leave out",
+    "only": "comma-separated steps to walk, by name, plan or tag",
+    "skip": "comma-separated steps to leave out, by name, plan or tag",
+    "max_fail": "hosts that may fail (5, 10%) before the run is called off",
+    "undo": "take the steps back, in reverse",
+    "plan": "show the plan as a tree (or --plan=dot), and do nothing",
     "output": "rich, plain or json (JSON lines, schema kubexm.event/1)",
     "timeout": "seconds for each trip to a host",
+    "deadline": "seconds for the whole run, after which nothing more is begun",
+    "executor": "who carries the hosts: threads, processes, or a plugin's name",
     "verbose": "also what did not change, and output as it comes; -vv: also of changes",
     "detailed_exitcode": "exit with 3 when a check found changes",
     "user": "login user on every host",
@@ -172,6 +191,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         help=dict(HELP),
         iterable=["extra_var"],
         incrementable=["verbose"],
+        optional=["plan"],
         positional=positional,
         auto_shortflags=False,
     )
@@ -185,6 +205,7 @@ def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
 
     values = {name: given.pop(name) for name in HELP}
     values["extra_var"] = tuple(values["extra_var"] or ())
+    values["plan"] = PLANS[0] if values["plan"] is True else values["plan"]
     try:
         with Fleet(Flags(**values), name=body.__name__) as fleet:
             body(fleet, **given)

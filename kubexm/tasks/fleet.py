@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kubexm.engine import Bus, Listener, RunReport
     from kubexm.inventory import Host, Inventory
-    from kubexm.plan import Plan
+    from kubexm.plan import Amount, Plan
     from kubexm.runner import Host as OpenHost
     from kubexm.runner import Operation
     from kubexm.runtime import Runtime
@@ -86,9 +86,16 @@ class Fleet:
         return self._runtime
 
     def run(self, plan: Plan) -> RunReport:
-        """Walk a plan over the hosts, show it, and remember its exit code."""
+        """Walk a plan over the hosts, show it, and remember its exit code.
+
+        Under `--undo` what takes the plan back is walked, under `--plan` it is only shown.
+
+        Raises:
+            PlanError: The plan cannot be walked.
+        """
         only, skip = _names(self.flags.only), _names(self.flags.skip)
-        self._steps.update(step.name for step in plan.steps)
+        for placed in plan.placed():
+            self._steps |= placed.words
         return self._walk(plan.narrowed(only=only, skip=skip))
 
     def apply(self, step: str, *operations: Operation) -> RunReport:
@@ -96,19 +103,25 @@ class Fleet:
 
         A step that `--only` or `--skip` leaves out does nothing, and its report is empty.
         """
-        from kubexm.engine import RunReport
         from kubexm.plan import Plan, Step
 
         only, skip = _names(self.flags.only), _names(self.flags.skip)
         self._steps.add(step)
         if step in skip or (only and step not in only):
-            return RunReport(run="", hosts=())
+            return self._nothing()
         return self._walk(Plan(name=self.name, steps=(Step(name=step, body=operations),)))
 
     def each(self, function: Callable[[OpenHost], None]) -> RunReport:
-        """Call a function with every open host, side by side; what it does is shown."""
+        """Call a function with every open host, side by side; what it does is shown.
+
+        Raises:
+            UsageError: `--plan` or `--undo` was given: what a function does is known to nobody.
+        """
         from kubexm.engine import each
 
+        if self.flags.plan or self.flags.undo:
+            message = "--plan and --undo need a plan; this task calls a function on each host"
+            raise UsageError(message, hint="write the task with fleet.run(Plan(...))")
         runtime = self.runtime
         with self._bus() as bus:
             return self._done(each(self.name, function, runtime, bus))
@@ -133,9 +146,22 @@ class Fleet:
         with self._bus() as bus:
             return self._done(work(runtime, bus))
 
+    def _nothing(self) -> RunReport:
+        from kubexm.engine import RunReport
+
+        return RunReport(run="", hosts=())
+
     def _walk(self, plan: Plan) -> RunReport:
         from kubexm.engine import walk
 
+        if self.flags.undo:
+            plan = plan.undone()
+        if self.flags.plan:
+            from kubexm.plan import dot, tree
+            from kubexm.ui import say
+
+            say(sys.stdout, dot(plan) if self.flags.plan == "dot" else tree(plan))
+            return self._nothing()
         runtime = self.runtime
         with self._bus() as bus:
             return self._done(walk(plan, runtime, bus))
@@ -188,7 +214,14 @@ def _runtime(flags: Flags) -> Runtime:
     from kubexm.inventory import AccessOverrides, BecomeMode, load, override
     from kubexm.runtime import Runtime, Settings
 
-    settings = Settings(check=flags.check, forks=flags.forks, timeout_s=flags.timeout)
+    settings = Settings(
+        check=flags.check,
+        forks=flags.forks,
+        timeout_s=flags.timeout,
+        deadline_s=flags.deadline,
+        max_fail=_amount(flags.max_fail),
+        executor=flags.executor,
+    )
     path = flags.inventory or os.environ.get("KUBEXM_INVENTORY", "") or DEFAULT_INVENTORY
     inventory = load(Path(path), extra_variables=_extra(flags.extra_var))
     for warning in inventory.warnings:
@@ -215,6 +248,14 @@ def _extra(given: tuple[str, ...]) -> dict[str, object]:
             raise UsageError(message)
         found[name] = value
     return found
+
+
+def _amount(given: str) -> Amount | None:
+    from kubexm.plan import checked
+
+    if not given:
+        return None
+    return checked(int(given) if given.isdecimal() else given, "--max-fail", least=0)
 
 
 def _ask(prompt: str, flag: str) -> Secret:
