@@ -17,7 +17,7 @@ from kubexm.runner import Host as OpenHost
 from kubexm.shell import Escalation, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kubexm.connector import Connector, ConnectorFactory
 
@@ -74,19 +74,30 @@ class Runtime:
         inventory: All hosts.
         hosts: Those to work on, in inventory order.
         settings: How to go about it.
+        connectors: Factories that stand in for the plugins of their names.
+        catalogue: Where handlers come from; by default every installed distribution.
 
     Raises:
         PluginError: A connector or a family does not load, or is not installed.
     """
 
     def __init__(
-        self, inventory: Inventory, hosts: tuple[Host, ...], settings: Settings | None = None
+        self,
+        inventory: Inventory,
+        hosts: tuple[Host, ...],
+        settings: Settings | None = None,
+        *,
+        connectors: Mapping[str, ConnectorFactory] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.inventory = inventory
         self.hosts = hosts
         self.settings = settings or Settings()
-        self.catalogue = Catalogue.installed()
-        self._factories = {name: _factory(name) for name in {host.connection for host in hosts}}
+        self.catalogue = catalogue or Catalogue.installed()
+        given = connectors or {}
+        self._factories = {
+            name: given.get(name) or _factory(name) for name in {host.connection for host in hosts}
+        }
         self._host_lock = HostLock()
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
