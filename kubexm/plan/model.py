@@ -34,7 +34,8 @@ class Plan:
         waves: Its steps roll as one: a host takes all of them before the next wave begins.
         max_fail: Of the waves; else the default for its steps.
         tags: Added to its steps' own.
-        left_out: Full names of steps that are not walked; see `narrowed`.
+        left_out: Names, full below this plan, of steps that are not walked; see `narrowed`.
+        is_sum: It was made by `+`, and a further `+` adds to its parts.
 
     Raises:
         PlanError: Two parts have one name, or a number makes no sense.
@@ -73,10 +74,9 @@ class Plan:
         Raises:
             PlanError: A name is unknown, there is a cycle, or waves are within waves.
         """
+        left_out = frozenset(_left_out(self, ""))
         return tuple(
-            placed.without(self.left_out)
-            for placed in in_order(self)
-            if placed.name not in self.left_out
+            placed.without(left_out) for placed in in_order(self) if placed.name not in left_out
         )
 
     def narrowed(self, *, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Plan:
@@ -92,7 +92,7 @@ class Plan:
             PlanError: A word means no step of this plan.
         """
         wanted, unwanted = tuple(only), tuple(skip)
-        everything = in_order(self)
+        everything = self.placed()
         for word in (*wanted, *unwanted):
             if not any(word in placed.words for placed in everything):
                 raise self._unknown(word, everything)
@@ -131,6 +131,13 @@ class Plan:
         names = ", ".join(placed.name for placed in everything)
         message = f"the plan {self.name} has no step {word!r}"
         return PlanError(message, hint=f"{suggestion}its steps: {names}")
+
+
+def _left_out(plan: Plan, prefix: str) -> Iterator[str]:
+    yield from (f"{prefix}{name}" for name in plan.left_out)
+    for part in plan.steps:
+        if isinstance(part, Plan):
+            yield from _left_out(part, f"{prefix}{part.name}/")
 
 
 def _undone(plan: Plan, awaits: dict[str, tuple[str, ...]], prefix: str) -> Plan:
