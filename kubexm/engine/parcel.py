@@ -42,13 +42,17 @@ class _Packer(pickle.Pickler):
         """How our own kinds are packed that pickle does not take, or not whole."""
         match obj:
             case MappingProxyType():
-                return MappingProxyType, (dict(obj),)
+                return _view, (dict(obj),)
             case Secret():
                 return Secret, (obj.reveal(),)
             case KubexmError():
                 return _error, (type(obj), obj.args, obj.__dict__, obj.__cause__)
             case _:
                 return NotImplemented
+
+
+def _view(items: dict[object, object]) -> MappingProxyType[object, object]:
+    return MappingProxyType(items)
 
 
 def _error(

@@ -263,7 +263,11 @@ class Progress:
         why = self._journeys[count.undone[0]].fate.get(name, f"{name} failed")
         more = len(count.undone) - _SHOWN
         where = ", ".join(count.undone[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        return f"{why} on {where}" if " on " not in why else why
+        if " on " in why:
+            return why
+        if why.endswith(" failed"):
+            return f"{why} on {where}"
+        return f"{name} was not done on {where}: {why}"
 
     def _foregone(
         self, journey: Journey, stretch: Stretch, blocked: dict[str, str]

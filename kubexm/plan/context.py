@@ -141,6 +141,19 @@ class Shared:
             raise PlanError(message, hint="say whose is meant: read(name, host=...)")
         return next(iter(found.values()))
 
+    def text(self, name: str, *, host: str = "") -> str | Secret:
+        """A value that is a text or a secret, as the fields of operations take them.
+
+        Raises:
+            UnpublishedError: Nobody has published it.
+            PlanError: It is something else, or several other hosts have published it.
+        """
+        value = self.read(name, host=host)
+        if isinstance(value, str | Secret):
+            return value
+        message = f"the value {name!r} is a {type(value).__name__}, not a text"
+        raise PlanError(message, hint="read it with read(), and make a text of it")
+
     def read_all(self, name: str) -> Mapping[str, Value]:
         """Every host's value of that name; empty when nobody has published it."""
         return self.values.of(name)
