@@ -76,6 +76,14 @@ class PlanError(UsageError):
     """A plan that cannot be walked: a cycle, an unknown name, a bad selector."""
 
 
+class JournalError(UsageError):
+    """The journal cannot be written or read: no space, no permission, not a journal."""
+
+
+class ResumeError(UsageError):
+    """A run that cannot be resumed: unknown, at work, over, or not the same any more."""
+
+
 class PluginError(UsageError):
     """An entry point that is missing, does not load, or is not what its group asks for."""
 
