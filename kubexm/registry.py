@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONNECTORS = "kubexm.connectors"
 FAMILIES = "kubexm.families"
+LISTENERS = "kubexm.listeners"
 OPERATIONS = "kubexm.operations"
 TASKS = "kubexm.tasks"
 EXECUTORS = "kubexm.executors"

@@ -25,6 +25,7 @@ from kubexm.engine.event import (
 )
 from kubexm.engine.executor import ExecutorPlugin
 from kubexm.engine.inquiry import command, facts, ping
+from kubexm.engine.listener import ListenerFactory, ListenerOptions, listener
 from kubexm.engine.record import (
     OWED,
     WHOLE,
@@ -70,6 +71,8 @@ __all__ = [
     "HostWaiting",
     "Intended",
     "Listener",
+    "ListenerFactory",
+    "ListenerOptions",
     "Nowhere",
     "OperationEnded",
     "OutputReceived",
@@ -92,6 +95,7 @@ __all__ = [
     "command",
     "each",
     "facts",
+    "listener",
     "ping",
     "walk",
 ]

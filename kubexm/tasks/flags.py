@@ -52,6 +52,15 @@ class Flags:
         ask_pass: Ask for the login password.
         become: Become root for everything.
         ask_become_pass: Ask for the password of sudo.
+        resume: The id of a run to go on with; `LAST` for the task's last one, empty for none.
+        accept_changes: Go on although plan or inventory have changed since.
+        work_dir: Where journals and the files of runs are; empty for $KUBEXM_WORK_DIR, else
+            .kubexm.
+        listener: "NAME" or "NAME=TARGET": further listeners, by plugin.
+        log_file: Where structured logs go; empty for $KUBEXM_LOG, else nowhere.
+        log_level: From which level on; empty for $KUBEXM_LOG_LEVEL, else info.
+        metrics_file: Where Prometheus text goes; empty for $KUBEXM_METRICS_FILE, else nowhere.
+        profile: List the slowest steps and hosts at the end.
     """
 
     inventory: str = ""
@@ -76,6 +85,14 @@ class Flags:
     ask_pass: bool = False
     become: bool = False
     ask_become_pass: bool = False
+    resume: str = ""
+    accept_changes: bool = False
+    work_dir: str = ""
+    listener: tuple[str, ...] = ()
+    log_file: str = ""
+    log_level: str = ""
+    metrics_file: str = ""
+    profile: bool = False
 
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:
@@ -109,7 +126,19 @@ HELP = {
     "ask_pass": "ask for the login password",
     "become": "become root for everything, not only where it is needed",
     "ask_become_pass": "ask for the password of sudo",
+    "resume": "go on with the task's last run, or with the run of this id",
+    "accept_changes": "with --resume: although plan or inventory have changed since",
+    "work_dir": "for journals and files of runs (default $KUBEXM_WORK_DIR, else .kubexm)",
+    "listener": "json, plain, junit or host-logs, each with =FILE where wanted; may be repeated",
+    "log_file": "structured logs, JSON lines; - is stderr (default $KUBEXM_LOG)",
+    "log_level": "debug, info, warning or error (default $KUBEXM_LOG_LEVEL, else info)",
+    "metrics_file": "Prometheus text about runs (default $KUBEXM_METRICS_FILE)",
+    "profile": "list the slowest steps and hosts at the end, on stderr",
 }
+LAST = "last"
+"""What `--resume` means without an id."""
+
+_REPEATED = ("extra_var", "listener")
 _SHORT = {"inventory": "i", "limit": "l", "forks": "f", "extra_var": "e", "verbose": "v"}
 
 
@@ -179,7 +208,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         *(parameter.replace(kind=keyword) for parameter in own),
         *(
             inspect.Parameter(
-                name, keyword, default=[] if name == "extra_var" else getattr(defaults, name)
+                name, keyword, default=[] if name in _REPEATED else getattr(defaults, name)
             )
             for name in HELP
         ),
@@ -189,9 +218,9 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     return _FleetTask(
         run,
         help=dict(HELP),
-        iterable=["extra_var"],
+        iterable=list(_REPEATED),
         incrementable=["verbose"],
-        optional=["plan"],
+        optional=["plan", "resume"],
         positional=positional,
         auto_shortflags=False,
     )
@@ -204,8 +233,10 @@ def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
     from kubexm.ui import explain
 
     values = {name: given.pop(name) for name in HELP}
-    values["extra_var"] = tuple(values["extra_var"] or ())
+    for name in _REPEATED:
+        values[name] = tuple(values[name] or ())
     values["plan"] = PLANS[0] if values["plan"] is True else values["plan"]
+    values["resume"] = LAST if values["resume"] is True else values["resume"]
     try:
         with Fleet(Flags(**values), name=body.__name__) as fleet:
             body(fleet, **given)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kubexm.plan import Amount, Plan
     from kubexm.runner import Host as OpenHost
     from kubexm.runner import Operation
-    from kubexm.runtime import Runtime
+    from kubexm.runtime import Runtime, WorkDirectory
     from kubexm.secret import Secret
     from kubexm.tasks.flags import Flags
 
@@ -47,6 +47,8 @@ class Fleet:
         self.exit_code = 0
         self._runtime: Runtime | None = None
         self._steps: set[str] = set()
+        self._stack = ExitStack()
+        self._audience: tuple[Listener, ...] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +61,7 @@ class Fleet:
     ) -> None:
         if self._runtime is not None:
             self._runtime.abort()
+        self._stack.close()
 
     @property
     def inventory(self) -> Inventory:
@@ -84,6 +87,18 @@ class Fleet:
         if self._runtime is None:
             self._runtime = _runtime(self.flags)
         return self._runtime
+
+    @property
+    def inventory_path(self) -> str:
+        """The inventory's path, as the flags or the environment have it."""
+        return self.flags.inventory or os.environ.get("KUBEXM_INVENTORY", "") or DEFAULT_INVENTORY
+
+    @property
+    def work_directory(self) -> WorkDirectory:
+        """Where the inventory's runs keep what outlives them."""
+        from kubexm.runtime import WorkDirectory
+
+        return WorkDirectory.of(self.inventory_path, self.flags.work_dir)
 
     def run(self, plan: Plan) -> RunReport:
         """Walk a plan over the hosts, show it, and remember its exit code.
@@ -179,11 +194,23 @@ class Fleet:
         """Where a run's events go: to what shows them, which is put away at the end."""
         from kubexm.engine import Bus
 
+        audience = self._hearing()
         with ExitStack() as stack:
             shown = _listener(self.flags)
             if isinstance(shown, AbstractContextManager):
                 stack.enter_context(shown)
-            yield stack.enter_context(Bus([shown]))
+            yield stack.enter_context(Bus([shown, *audience]))
+
+    def _hearing(self) -> tuple[Listener, ...]:
+        """Who hears all runs of the task, besides what shows them."""
+        if self._audience is None:
+            from kubexm.tasks.audience import audience
+
+            self._audience = audience(self.flags, self.work_directory)
+            for heard in self._audience:
+                if isinstance(heard, AbstractContextManager):
+                    self._stack.enter_context(heard)
+        return self._audience
 
 
 def _listener(flags: Flags) -> Listener:
