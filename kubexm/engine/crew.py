@@ -21,6 +21,7 @@ from kubexm.engine.record import StepSettled
 from kubexm.engine.remote import Parcel, carry
 from kubexm.engine.report import HostReport, HostStatus, StepReport, StepStatus
 from kubexm.engine.task import Result, skipped
+from kubexm.engine.trace import Trace, working_on
 from kubexm.engine.work import stint, tell_connected
 from kubexm.errors import HostError
 from kubexm.plan import Cluster
@@ -158,7 +159,7 @@ class Crew:
         if self._executor is None:
             return
         if self._plugin.shares_memory:
-            self._executor.submit(self._visit, lambda: self._attend(name))
+            self._executor.submit(self._visit, lambda: self._traced(name))
         else:
             self._visit(lambda: self._send(name))
 
@@ -182,6 +183,10 @@ class Crew:
                         self._idle.set()
 
     # -- in this process
+
+    def _traced(self, name: str) -> bool:
+        with working_on(Trace(run=self._run.name, host=name)):
+            return self._attend(name)
 
     def _attend(self, name: str) -> bool:
         """Take a host on until it is over or has to wait; its connection lasts so long."""

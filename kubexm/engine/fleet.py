@@ -20,6 +20,7 @@ from kubexm.engine.event import (
     RunStarted,
 )
 from kubexm.engine.report import HostReport, HostStatus, RunReport
+from kubexm.engine.trace import Trace, working_on
 from kubexm.errors import ConnectError, EscalationError, HostError, KubexmError
 from kubexm.inventory import Host
 from kubexm.runner import Outcome, Status, first_error
@@ -140,7 +141,8 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
     part = Part()
     error: KubexmError | None = None
     try:
-        part = work(host)
+        with working_on(Trace(run=run, host=host.name)):
+            part = work(host)
         error = part.error
     except Exception as problem:  # noqa: BLE001 - the engine's per-host border (DESIGN §9)
         error = as_error(problem, host.name)

@@ -323,7 +323,8 @@ class Stint:
         if is_unknown and not procedure.repeatable:
             error = HostError(
                 f"{procedure.label()}: it was begun earlier, and nobody saw how it ended",
-                hint="look at the host; when it is done, go on without the step (--skip)",
+                hint="look at the host, then say what you saw: "
+                f"inv runs.settle {self._host.name} {name} done (or: again)",
             )
             return Outcome(operation=procedure, status=Status.UNKNOWN, error=error)
         if not self._machine.check:

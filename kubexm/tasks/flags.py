@@ -195,10 +195,12 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         message = f"{body.__name__} takes {', '.join(sorted(taken))}, which every fleet task has"
         raise TypeError(message)
 
+    plain = {parameter.name: parameter.default for parameter in own}
+
     @functools.wraps(body)
     def run(context: Context, **given: Any) -> None:  # noqa: ANN401 - invoke's border
         del context
-        code = _guarded(body, given)
+        code = _guarded(body, given, plain)
         if code:
             raise Exit(code=code)
 
@@ -226,8 +228,14 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     )
 
 
-def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
-    """Run a task's body; turn what it raises into words and an exit code."""
+def _guarded(body: Callable[..., None], given: dict[str, Any], plain: dict[str, Any]) -> int:
+    """Run a task's body; turn what it raises into words and an exit code.
+
+    Args:
+        body: The task's function.
+        given: Flags and its own arguments.
+        plain: The defaults of its own arguments.
+    """
     from kubexm.engine.report import ExitCode
     from kubexm.tasks.fleet import Fleet
     from kubexm.ui import explain
@@ -238,7 +246,7 @@ def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
     values["plan"] = PLANS[0] if values["plan"] is True else values["plan"]
     values["resume"] = LAST if values["resume"] is True else values["resume"]
     try:
-        with Fleet(Flags(**values), name=body.__name__) as fleet:
+        with Fleet(Flags(**values), name=body.__name__, repeatable=given == plain) as fleet:
             body(fleet, **given)
             fleet.check_names()
             return fleet.exit_code

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kubexm.runtime import Runtime, WorkDirectory
     from kubexm.secret import Secret
     from kubexm.tasks.flags import Flags
+    from kubexm.tasks.record import Records
+    from kubexm.ui import Look
 
 _SEVERITY = (0, 3, 4, 2, 130)
 """Exit codes (DESIGN §10) of several runs in one task: the last of these that came says most."""
@@ -39,14 +41,17 @@ class Fleet:
     Args:
         flags: The task's.
         name: What runs are called that have no name of their own.
+        repeatable: The task has no arguments besides its flags.
     """
 
-    def __init__(self, flags: Flags, *, name: str = "task") -> None:
+    def __init__(self, flags: Flags, *, name: str = "task", repeatable: bool = True) -> None:
         self.flags = flags
         self.name = name
         self.exit_code = 0
         self._runtime: Runtime | None = None
         self._steps: set[str] = set()
+        self._repeatable = repeatable
+        self._records: Records | None = None
         self._stack = ExitStack()
         self._audience: tuple[Listener, ...] | None = None
 
@@ -100,6 +105,11 @@ class Fleet:
 
         return WorkDirectory.of(self.inventory_path, self.flags.work_dir)
 
+    @property
+    def look(self) -> Look:
+        """How text for people is to look, as the flags and the terminal have it."""
+        return _look(self.flags)
+
     def run(self, plan: Plan) -> RunReport:
         """Walk a plan over the hosts, show it, and remember its exit code.
 
@@ -130,12 +140,13 @@ class Fleet:
         """Call a function with every open host, side by side; what it does is shown.
 
         Raises:
-            UsageError: `--plan` or `--undo` was given: what a function does is known to nobody.
+            UsageError: `--plan`, `--undo` or `--resume` was given: what a function does is known to
+                nobody.
         """
         from kubexm.engine import each
 
-        if self.flags.plan or self.flags.undo:
-            message = "--plan and --undo need a plan; this task calls a function on each host"
+        if self.flags.plan or self.flags.undo or self.flags.resume:
+            message = "--plan, --undo and --resume need a plan; this task calls a function"
             raise UsageError(message, hint="write the task with fleet.run(Plan(...))")
         runtime = self.runtime
         with self._bus() as bus:
@@ -168,6 +179,7 @@ class Fleet:
 
     def _walk(self, plan: Plan) -> RunReport:
         from kubexm.engine import walk
+        from kubexm.engine.fleet import new_run_id
 
         if self.flags.undo:
             plan = plan.undone()
@@ -177,9 +189,36 @@ class Fleet:
 
             say(sys.stdout, dot(plan) if self.flags.plan == "dot" else tree(plan))
             return self._nothing()
-        runtime = self.runtime
-        with self._bus() as bus:
-            return self._done(walk(plan, runtime, bus))
+        runtime, run = self.runtime, new_run_id()
+        with self.records.of(run, plan.name) as entrusted:
+            if entrusted is None:
+                return self._nothing()
+            with self._bus() as bus:
+                report = walk(
+                    plan,
+                    runtime,
+                    bus,
+                    run=run,
+                    recorder=entrusted.recorder,
+                    past=entrusted.past,
+                )
+        return self._done(report)
+
+    @property
+    def records(self) -> Records:
+        """The journal's side of the task; opened when first asked for."""
+        if self._records is None:
+            from kubexm.tasks.record import Records, typed
+
+            self._records = Records(
+                self.flags,
+                typed(self.name),
+                self.work_directory,
+                self.inventory_path,
+                repeatable=self._repeatable,
+            )
+            self._stack.callback(self._records.close)
+        return self._records
 
     def _done(self, report: RunReport) -> RunReport:
         code = report.exit_code(detailed=self.flags.detailed_exitcode)
@@ -213,21 +252,27 @@ class Fleet:
         return self._audience
 
 
-def _listener(flags: Flags) -> Listener:
-    """What shows a run, as the flags and the terminal have it."""
-    from kubexm.ui import JsonLines, Live, Look, Plain
+def _look(flags: Flags) -> Look:
+    from kubexm.ui import Look
 
-    if flags.output == "json":
-        return JsonLines(sys.stdout, verbose=flags.verbose)
     is_seen = sys.stdout.isatty()
-    look = Look(
+    return Look(
         diff=flags.diff,
         verbose=flags.verbose,
         colour=is_seen and "NO_COLOR" not in os.environ,
         columns=shutil.get_terminal_size().columns if is_seen else None,
     )
+
+
+def _listener(flags: Flags) -> Listener:
+    """What shows a run, as the flags and the terminal have it."""
+    from kubexm.ui import JsonLines, Live, Plain
+
+    if flags.output == "json":
+        return JsonLines(sys.stdout, verbose=flags.verbose)
+    look = _look(flags)
     can_follow = (
-        is_seen
+        sys.stdout.isatty()
         and os.environ.get("TERM", "dumb") != "dumb"
         and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     )

@@ -36,13 +36,16 @@ class Differences:
     new_hosts: tuple[str, ...] = ()
     absent_hosts: tuple[str, ...] = ()
 
-    @property
-    def matter(self) -> bool:
-        """Whether going on would not be the same run; fewer hosts (`--limit`) still are."""
+    def matter(self, *, narrowed: bool = False) -> bool:
+        """Whether going on would not be the same run; fewer hosts (`--limit`) still are.
+
+        Args:
+            narrowed: So are fewer steps, because that was asked for.
+        """
         return bool(
             self.steps
             or self.new_steps
-            or self.lost_steps
+            or (self.lost_steps and not narrowed)
             or self.is_reordered
             or self.hosts
             or self.new_hosts

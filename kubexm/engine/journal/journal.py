@@ -6,11 +6,12 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Self
 
+from kubexm.engine.fleet import now
 from kubexm.engine.journal import history
 from kubexm.engine.journal.database import Database
 from kubexm.engine.journal.history import RunLine, RunRecord, RunState
 from kubexm.engine.journal.recording import About, Recording, at_work
-from kubexm.engine.record import Past, Published
+from kubexm.engine.record import WHOLE, Past, Published
 from kubexm.engine.report import StepStatus
 from kubexm.errors import ResumeError, UsageError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from kubexm.engine.journal.database import Statement
     from kubexm.runtime import WorkDirectory
 
 _SETTLED = (StepStatus.OK, StepStatus.CHANGED, StepStatus.NOT_NEEDED)
@@ -59,7 +61,13 @@ class Journal:
         self._database.close()
 
     def recording(
-        self, run: str, about: About, *, resumes: str = "", accept_changes: bool = False
+        self,
+        run: str,
+        about: About,
+        *,
+        resumes: str = "",
+        accept_changes: bool = False,
+        narrowed: bool = False,
     ) -> Recording:
         """A recorder for a new run; see `Recording`."""
         return Recording(
@@ -69,6 +77,7 @@ class Journal:
             about,
             resumes=resumes,
             accept_changes=accept_changes,
+            narrowed=narrowed,
         )
 
     def runs(self) -> tuple[RunLine, ...]:
@@ -170,6 +179,47 @@ class Journal:
             owed=owed,
             values=values,
         )
+
+    def answer(self, run: str, host: str, step: str, *, is_done: bool) -> None:
+        """Say what nobody saw: whether the procedures that were at work in a step are done.
+
+        Args:
+            run: The whole id of a run that is not at work.
+            host: Where.
+            step: Which.
+            is_done: They are; else the step does them again when the run goes on.
+
+        Raises:
+            UsageError: Nothing of the step is unknown there.
+            ResumeError: See `past`.
+        """
+        unknown = self.past(run).unknown
+        items = {item for name, of, item in unknown if (name, of) == (host, step)}
+        if not items:
+            message = f"nothing is unknown about the step {step!r} on {host!r} in the run {run}"
+            listed = ", ".join(f"{of} on {name}" for name, of, _ in sorted(unknown)) or "nothing"
+            raise UsageError(message, hint=f"unknown in that run: {listed}")
+        where = (run, host, step)
+        written: list[Statement] = [
+            (
+                (
+                    "UPDATE intent SET state = ? WHERE run = ? AND host = ? AND step = ?"
+                    " AND is_procedure AND state IN ('begun', 'unknown')"
+                ),
+                ("done" if is_done else "failed", *where),
+            )
+        ]
+        if is_done and WHOLE in items:
+            written.append(
+                (
+                    (
+                        "INSERT OR REPLACE INTO step(run, host, step, status, reason, operations,"
+                        " duration_s, time) VALUES (?, ?, ?, 'changed', ?, 0, 0, ?)"
+                    ),
+                    (*where, "its operator said so", now().isoformat(timespec="milliseconds")),
+                )
+            )
+        self._database.write(written)
 
     def forget(self, runs: Iterable[str]) -> tuple[str, ...]:
         """Delete runs with all their files; those at work stay.

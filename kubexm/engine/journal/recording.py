@@ -12,8 +12,8 @@ from kubexm.engine.fleet import now
 from kubexm.engine.journal.claim import Claim, process
 from kubexm.engine.journal.difference import Differences, differences
 from kubexm.engine.journal.statement import statements
-from kubexm.engine.record import RunBegan
-from kubexm.errors import ResumeError
+from kubexm.engine.record import RunBegan, RunSettled
+from kubexm.errors import JournalError, ResumeError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,6 +54,7 @@ class Recording:
         about: How it came to be.
         resumes: The run that it goes on with; its journal is carried over.
         accept_changes: Go on even though plan or inventory have changed since.
+        narrowed: Steps were left out on purpose (`--only`, `--skip`).
     """
 
     def __init__(
@@ -65,17 +66,20 @@ class Recording:
         *,
         resumes: str = "",
         accept_changes: bool = False,
+        narrowed: bool = False,
     ) -> None:
         self.run = run
         self.resumes = resumes
         self._database = database
         self._about = about
         self._accepts = accept_changes
+        self._narrowed = narrowed
         self._directory = directory.make("runs", run)
         self._claim = Claim(self._directory)
         self._old = Claim(directory.make("runs", resumes)) if resumes else None
         self._differences = Differences()
         self._has_begun = False
+        self._lost: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         if self._old is not None and not self._old.take():
@@ -104,15 +108,25 @@ class Recording:
             JournalError: It cannot be written.
             ResumeError: The run to go on with has gone on elsewhere, or differs from this one.
         """
-        if isinstance(entry, RunBegan):
-            self._begin(entry)
-        else:
-            self._database.write(statements(self.run, entry, _time()))
+        match entry:
+            case RunBegan():
+                self._begin(entry)
+            case RunSettled():
+                self._end(entry)
+            case _:
+                self._database.write(statements(self.run, entry, _time()))
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the operator should know about how this run differs from the one it resumes."""
-        return self._differences.lines()
+        """What the operator should know: differences from the resumed run, a lost end."""
+        return (*self._differences.lines(), *self._lost)
+
+    def _end(self, entry: RunSettled) -> None:
+        try:
+            self._database.write(statements(self.run, entry, _time()))
+        except JournalError as error:
+            # all was done and each step's end is kept: the report is worth more than an error
+            self._lost = (f"{error}; the run will be listed as killed",)
 
     def _begin(self, entry: RunBegan) -> None:
         with self._database.transaction() as connection:
@@ -156,7 +170,7 @@ class Recording:
             message = f"the run {self.resumes} has gone on as {row['resumed_by']}"
             raise ResumeError(message, hint=f"resume that: --resume {row['resumed_by']}")
         self._differences = differences(connection, self.resumes, entry)
-        if self._differences.matter and not self._accepts:
+        if self._differences.matter(narrowed=self._narrowed) and not self._accepts:
             told = "".join(f"\n  {line}" for line in self._differences.lines())
             message = f"this is not the run {self.resumes} any more:{told}"
             raise ResumeError(

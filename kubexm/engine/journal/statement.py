@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, assert_never
 
 from kubexm.engine.record import (
+    OWED,
+    WHOLE,
     Intended,
     ProcedureEnded,
     Published,
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from kubexm.engine.journal.database import Statement
     from kubexm.engine.record import Entry
     from kubexm.engine.report import HostReport, RunReport, StepReport
+
+
+_NOT_BEGUN = (StepStatus.SKIPPED, StepStatus.NOT_REACHED)
 
 
 def statements(run: str, entry: Entry, time: str) -> tuple[Statement, ...]:
@@ -120,34 +125,38 @@ def _published(run: str, entry: Published) -> Statement:
 
 def _settled(run: str, host: str, report: StepReport, time: str) -> Iterator[Statement]:
     where = (run, host, report.step)
+    error = report.error
+    row = (
+        *where,
+        report.status.value,
+        report.reason,
+        None if error is None else str(error),
+        None if error is None else error.hint,
+        len(report.outcomes),
+        round(report.duration_s, 6),
+        time,
+    )
     if report.status is StepStatus.RESUMED:
         # what the resumed run knew of it was carried over, and says more
+        return
+    if report.status in _NOT_BEGUN:
+        # so is what that run did of a step whose turn does not come in this one
+        yield (
+            (
+                "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+                " ON CONFLICT(run, host, step) DO UPDATE SET status = excluded.status,"
+                " reason = excluded.reason, time = excluded.time, carried = 0"
+                " WHERE step.status IN (?, ?)"
+            ),
+            (*row, *(status.value for status in _NOT_BEGUN)),
+        )
         return
     yield "DELETE FROM outcome WHERE run = ? AND host = ? AND step = ?", where
     for position, outcome in enumerate(report.outcomes):
         if outcome.status is not Status.OK:
             yield from _outcome(where, position, outcome)
-    error = report.error
-    yield (
-        "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-        (
-            *where,
-            report.status.value,
-            report.reason,
-            None if error is None else str(error),
-            None if error is None else error.hint,
-            len(report.outcomes),
-            round(report.duration_s, 6),
-            time,
-        ),
-    )
-    yield (
-        (
-            "DELETE FROM intent WHERE run = ? AND host = ? AND step = ? AND NOT is_procedure"
-            " AND item >= 0"
-        ),
-        where,
-    )
+    yield "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row
+    yield from _ended(where, is_unknown=report.status is StepStatus.UNKNOWN)
     if report.owes:
         yield from _owes(where, time)
     else:
@@ -159,6 +168,29 @@ def _settled(run: str, host: str, report: StepReport, time: str) -> Iterator[Sta
             ),
             where,
         )
+
+
+def _ended(where: tuple[str, str, str], *, is_unknown: bool) -> Iterator[Statement]:
+    """What was intended in a step has ended with it; a procedure's own end says more."""
+    yield (
+        (
+            "DELETE FROM intent WHERE run = ? AND host = ? AND step = ? AND item >= 0"
+            " AND NOT is_procedure"
+        ),
+        where,
+    )
+    if not is_unknown:
+        yield (
+            "DELETE FROM intent WHERE run = ? AND host = ? AND step = ? AND item = ?",
+            (*where, WHOLE),
+        )
+    yield (
+        (
+            "UPDATE intent SET state = ? WHERE run = ? AND host = ? AND step = ? AND item >= 0"
+            " AND state = 'begun'"
+        ),
+        ("unknown" if is_unknown else "failed", *where),
+    )
 
 
 def _outcome(where: tuple[str, str, str], position: int, outcome: Outcome) -> Iterator[Statement]:
@@ -191,7 +223,10 @@ def _repaid(run: str, host: str, steps: tuple[str, ...], time: str) -> Iterator[
     for step in steps:
         where = (run, host, step)
         yield "UPDATE owed SET repaid = ? WHERE run = ? AND host = ? AND step = ?", (time, *where)
-        yield "DELETE FROM intent WHERE run = ? AND host = ? AND step = ? AND item < 0", where
+        yield (
+            "DELETE FROM intent WHERE run = ? AND host = ? AND step = ? AND item = ?",
+            (*where, OWED),
+        )
 
 
 def _over(run: str, report: RunReport, time: str) -> Iterator[Statement]:

@@ -186,14 +186,14 @@ def test_what_libraries_log_meanwhile_is_in_it_with_what_the_thread_works_on(
     logger = logging.getLogger("a.library")
     with Log(str(tmp_path / "log"), "info"), working_on(Trace(run="r", host="h")):
         try:
-            {}["a bug"]
-        except KeyError:
+            int("a bug")
+        except ValueError:
             logger.exception("it broke %s", "here")
         logger.debug("not this")
     logger.error("nor this")
     (line,) = logged(tmp_path / "log")
     assert (line["message"], line["run"], line["host"]) == ("it broke here", "r", "h")
-    assert "KeyError: 'a bug'" in str(line["traceback"])
+    assert "ValueError: invalid literal" in str(line["traceback"])
 
 
 def test_an_event_of_a_command_that_is_not_utf_8_does_not_end_a_log(tmp_path: Path) -> None:
