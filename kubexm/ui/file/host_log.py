@@ -13,10 +13,13 @@ from kubexm.engine import (
     HostEnded,
     HostNotice,
     HostStarted,
+    HostWaiting,
     ListenerOptions,
     OperationEnded,
     OutputReceived,
     RunStarted,
+    StepEnded,
+    StepStatus,
 )
 from kubexm.errors import UsageError
 from kubexm.ui.fault import explain
@@ -81,6 +84,16 @@ class HostLogs:
                 self._say(event, event.host, event.message)
             case OperationEnded():
                 self._say(event, event.host, _outcome(event.step, event.outcome))
+            case StepEnded(report=report) if report.status not in (
+                StepStatus.OK,
+                StepStatus.CHANGED,
+            ):
+                fault = f"\n{indent(explain(report.error))}" if report.error is not None else ""
+                reason = f": {report.reason}" if report.reason else ""
+                said = f"{report.step}: step {report.status.value}{reason}{fault}"
+                self._say(event, event.host, said)
+            case HostWaiting():
+                self._say(event, event.host, "waits for other hosts")
             case OutputReceived():
                 self._say(event, event.host, f"{event.stream}\n{indent(event.text)}")
             case CommandEnded():

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from kubexm.engine import Event, HostStatus, ListenerOptions, RunEnded, RunStarted
+from kubexm.engine import Event, HostStatus, ListenerOptions, RunEnded, RunStarted, StepStatus
 from kubexm.runner import Status
 from kubexm.ui.file import place
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kubexm.engine import HostReport, Listener
+    from kubexm.engine import HostReport, Listener, StepReport
     from kubexm.errors import KubexmError
     from kubexm.runner import Outcome
 
@@ -61,12 +61,18 @@ class Junit:
             suite.set("timestamp", self._began.isoformat(timespec="seconds"))
         for step, outcome in host.outcomes:
             _case(suite, step, outcome)
-        told = [outcome.error for _, outcome in host.outcomes]
+        told: list[KubexmError | None] = [outcome.error for _, outcome in host.outcomes]
+        for report in host.steps:
+            if report.error is not None and not any(error is report.error for error in told):
+                told.append(report.error)
+                _problem(_whole(suite, report), "failure", report.error)
+            elif report.status in (StepStatus.SKIPPED, StepStatus.NOT_REACHED):
+                SubElement(_whole(suite, report), "skipped", message=_legal(report.reason))
         if host.error is not None and not any(error is host.error for error in told):
             case = SubElement(suite, "testcase", classname="host", name=host.status.value)
             is_away = host.status is HostStatus.UNREACHABLE
             _problem(case, "error" if is_away else "failure", host.error)
-        elif host.status is HostStatus.INTERRUPTED:
+        elif host.status is HostStatus.INTERRUPTED and not host.steps:
             case = SubElement(suite, "testcase", classname="host", name=host.status.value)
             SubElement(case, "skipped", message="the run was interrupted")
         cases = list(suite)
@@ -92,6 +98,11 @@ def _case(suite: Element, step: str, outcome: Outcome) -> None:
         SubElement(case, "system-out").text = _legal(printed)
     if outcome.stderr:
         SubElement(case, "system-err").text = _legal(outcome.stderr)
+
+
+def _whole(suite: Element, report: StepReport) -> Element:
+    """A case for a step that none of its operations tells about."""
+    return SubElement(suite, "testcase", classname=_legal(report.step), name="step")
 
 
 def _problem(case: Element, tag: str, error: KubexmError | None, status: str = "") -> None:

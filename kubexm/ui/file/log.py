@@ -19,17 +19,16 @@ from kubexm.engine import (
     Event,
     HostEnded,
     HostNotice,
-    HostStatus,
     OperationEnded,
     OutputReceived,
     RunEnded,
     RunInterrupted,
     RunStarted,
+    StepEnded,
     as_json,
 )
 from kubexm.engine.trace import Trace, current
 from kubexm.errors import UsageError
-from kubexm.runner import Status
 from kubexm.ui.file import place
 from kubexm.ui.stream import say
 
@@ -45,6 +44,8 @@ _KEPT = (
     "status",
     "changed",
     "failed",
+    "reason",
+    "owes",
     "exit_status",
     "duration_s",
     "trips",
@@ -162,36 +163,44 @@ def _ids(trace: Trace) -> dict[str, object]:
 
 
 def _level(event: Event) -> int:
+    level = logging.DEBUG
     match event:
-        case OperationEnded(outcome=outcome):
-            if outcome.failed:
-                return logging.ERROR
-            return logging.INFO if outcome.status is Status.CHANGED else logging.DEBUG
-        case HostEnded(report=report):
-            bad = (HostStatus.FAILED, HostStatus.UNREACHABLE)
-            return logging.ERROR if report.status in bad else logging.INFO
+        case OperationEnded(outcome=outcome) if outcome.failed:
+            level = logging.ERROR
+        case StepEnded(report=report) if report.error is not None:
+            level = logging.ERROR
+        case HostEnded(report=report) if report.error is not None:
+            level = logging.ERROR
         case RunInterrupted() | HostNotice():
-            return logging.WARNING
-        case RunStarted() | RunEnded():
-            return logging.INFO
+            level = logging.WARNING
+        case RunStarted() | RunEnded() | HostEnded():
+            level = logging.INFO
+        case OperationEnded(outcome=outcome) if outcome.changed:
+            level = logging.INFO
         case _:
-            return logging.DEBUG
+            pass
+    return level
 
 
 def _message(event: Event, found: dict[str, object]) -> str:
+    said = f"{found['event']}"
     match event:
         case RunStarted():
-            return f"{event.plan} begins on {len(event.hosts)} hosts"
+            said = f"{event.plan} begins on {len(event.hosts)} hosts"
         case HostNotice():
-            return event.message
+            said = event.message
         case OperationEnded():
-            return f"{event.step}: {event.outcome.label}: {event.outcome.status.value}"
+            said = f"{event.step}: {event.outcome.label}: {event.outcome.status.value}"
+        case StepEnded(report=report):
+            reason = f" ({report.reason})" if report.reason else ""
+            said = f"{report.step}: {report.status.value}{reason}"
         case OutputReceived():
-            return f"{event.stream}: {event.text.rstrip()}"
+            said = f"{event.stream}: {event.text.rstrip()}"
         case HostEnded(report=report):
-            return f"{report.host}: {report.status.value}"
+            said = f"{report.host}: {report.status.value}"
         case _:
-            return f"{found['event']}"
+            pass
+    return said
 
 
 def _text(found: dict[str, object], key: str) -> str:

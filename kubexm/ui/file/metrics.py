@@ -12,7 +12,7 @@ from kubexm.ui.file import place
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kubexm.engine import RunReport
+    from kubexm.engine import HostReport, RunReport
 
 RUNS = Family(
     kind=Kind.COUNTER,
@@ -76,6 +76,13 @@ FAMILIES = (
 """All of them, for docs/events.md."""
 
 
+def _failed(report: HostReport) -> set[str]:
+    """The steps of a host that failed; of a run without a plan, those with failed operations."""
+    if report.steps:
+        return {step.step for step in report.steps if step.error is not None}
+    return {step for step, outcome in report.outcomes if outcome.failed}
+
+
 class Metrics:
     """A listener that counts, and writes the file anew after each run.
 
@@ -104,7 +111,7 @@ class Metrics:
                 status = report.status.value
                 registry.observe(HOST_DURATION, plan, status, value=report.duration_s)
                 registry.add(HOST_TRIPS, plan, by=report.trips)
-                for step in {step for step, outcome in report.outcomes if outcome.failed}:
+                for step in _failed(report):
                     registry.add(STEP_FAILURES, plan, step)
             case RunEnded():
                 self._over(event.report, event.time)
