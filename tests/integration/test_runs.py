@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,6 +44,10 @@ def restart(context):
     yield RunCommand(command=f"echo {{context.host.name}} >>{{HERE}}/out/restarts")
 
 
+def fill(context):
+    yield RunCommand(command=f"dd if=/dev/zero of={{HERE}}/.kubexm/zeros bs=4k 2>/dev/null; true")
+
+
 def slow(context):
     wait = f"touch {{HERE}}/out/at-work; while test -e {{HERE}}/wait; do sleep 0.1; done"
     yield RunCommand(command=f"{{wait}}; echo {{context.host.name}} >>{{HERE}}/out/slow")
@@ -70,6 +75,13 @@ def site(fleet: Fleet) -> None:
 
 
 @fleet_task
+def full(fleet: Fleet) -> None:
+    """Fill the disk that the journal is on, in mid-run."""
+    steps = (Step(name="fill", body=fill), Step(name="configuration", body=configuration))
+    fleet.run(Plan(name="full", steps=steps))
+
+
+@fleet_task
 def twice(fleet: Fleet, text: str = "x") -> None:
     """Two runs."""
     fleet.apply("one", FileContent(path=f"{{HERE}}/out/one", content=text))
@@ -77,6 +89,7 @@ def twice(fleet: Fleet, text: str = "x") -> None:
 
 
 ns.add_task(site)
+ns.add_task(full)
 ns.add_task(twice)
 '''
 INVENTORY = """\
@@ -295,6 +308,46 @@ def test_a_work_directory_of_ones_own_holds_the_journal(project: Project) -> Non
     assert not (project.path / ".kubexm").exists()
     assert "no journal" in done(project.inv("runs.list"), 5)
     assert "done" in done(project.inv("runs.list", "--work-dir", "elsewhere"))
+
+
+needs_mount = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare"
+)
+
+
+def inv_on_small_disk(
+    project: Project, script: str, *words: str
+) -> subprocess.CompletedProcess[str]:
+    """A command in a mount namespace of its own, where the work directory is a disk of 1 MiB."""
+    work = project.path / ".kubexm"
+    work.mkdir(exist_ok=True)
+    mount = f"mount -t tmpfs -o size=1m none {work} && {script} && exec"
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{mount} "$@"', "sh", *project.command(*words)],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@needs_mount
+def test_a_full_disk_is_told_before_anything_is_changed(project: Project) -> None:
+    filled = f"{{ dd if=/dev/zero of={project.path}/.kubexm/zeros bs=4k 2>/dev/null; true; }}"
+    told = done(inv_on_small_disk(project, filled, "site"), 5)
+    assert "No space left" in told or "disk is full" in told
+    assert "--work-dir" in told
+    assert list(project.out.iterdir()) == []
+
+
+@needs_mount
+def test_a_disk_that_fills_up_stops_a_run_before_its_next_change(project: Project) -> None:
+    told = done(inv_on_small_disk(project, "true", "full"), 2)
+    assert "the journal" in told
+    assert "cannot be written" in told
+    assert not (project.out / "one.conf").exists()
 
 
 def test_a_journal_that_cannot_be_written_is_told_before_anything_is_changed(

@@ -12,7 +12,7 @@ from kubexm.engine.fleet import now
 from kubexm.engine.journal.claim import Claim, process
 from kubexm.engine.journal.difference import Differences, differences
 from kubexm.engine.journal.statement import statements
-from kubexm.engine.record import RunBegan, RunSettled
+from kubexm.engine.record import Intended, RunBegan, RunSettled, StepSettled
 from kubexm.errors import JournalError, ResumeError
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Recording:
         self._differences = Differences()
         self._has_begun = False
         self._lost: tuple[str, ...] = ()
+        self._known: set[tuple[str, str]] = set()
+        """Hosts and steps of which there is an entry; one host is one thread's at a time."""
 
     def __enter__(self) -> Self:
         if self._old is not None and not self._old.take():
@@ -113,6 +115,15 @@ class Recording:
                 self._begin(entry)
             case RunSettled():
                 self._end(entry)
+            case StepSettled(host=host, report=report):
+                # without it the step would be looked at once more, and that is all
+                is_first = not self.resumes and (host, report.step) not in self._known
+                self._known.add((host, report.step))
+                found = statements(self.run, entry, _time(), is_first=is_first)
+                self._database.write(found, durable=False)
+            case Intended(host=host, step=step):
+                self._known.add((host, step))
+                self._database.write(statements(self.run, entry, _time()))
             case _:
                 self._database.write(statements(self.run, entry, _time()))
 

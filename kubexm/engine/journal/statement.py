@@ -32,18 +32,21 @@ if TYPE_CHECKING:
 _NOT_BEGUN = (StepStatus.SKIPPED, StepStatus.NOT_REACHED)
 
 
-def statements(run: str, entry: Entry, time: str) -> tuple[Statement, ...]:
+def statements(
+    run: str, entry: Entry, time: str, *, is_first: bool = False
+) -> tuple[Statement, ...]:
     """What keeps an entry of a run.
 
     Args:
         run: Whose entry it is; its row is there already.
         entry: What happened.
         time: When, in ISO 8601.
+        is_first: Nothing is known of its host and step yet, so nothing has to be taken back.
     """
-    return tuple(_statements(run, entry, time))
+    return tuple(_statements(run, entry, time, is_first=is_first))
 
 
-def _statements(run: str, entry: Entry, time: str) -> Iterator[Statement]:
+def _statements(run: str, entry: Entry, time: str, *, is_first: bool) -> Iterator[Statement]:
     match entry:
         case RunBegan():
             yield from _began(entry)
@@ -57,7 +60,7 @@ def _statements(run: str, entry: Entry, time: str) -> Iterator[Statement]:
         case Published():
             yield _published(run, entry)
         case StepSettled(host=host, report=report):
-            yield from _settled(run, host, report, time)
+            yield from _settled(run, host, report, time, is_first=is_first)
         case Repaid(host=host, steps=steps):
             yield from _repaid(run, host, steps, time)
         case RunSettled(report=report):
@@ -123,7 +126,9 @@ def _published(run: str, entry: Published) -> Statement:
     )
 
 
-def _settled(run: str, host: str, report: StepReport, time: str) -> Iterator[Statement]:
+def _settled(
+    run: str, host: str, report: StepReport, time: str, *, is_first: bool
+) -> Iterator[Statement]:
     where = (run, host, report.step)
     error = report.error
     row = (
@@ -151,15 +156,17 @@ def _settled(run: str, host: str, report: StepReport, time: str) -> Iterator[Sta
             (*row, *(status.value for status in _NOT_BEGUN)),
         )
         return
-    yield "DELETE FROM outcome WHERE run = ? AND host = ? AND step = ?", where
+    if not is_first:
+        yield "DELETE FROM outcome WHERE run = ? AND host = ? AND step = ?", where
     for position, outcome in enumerate(report.outcomes):
         if outcome.status is not Status.OK:
             yield from _outcome(where, position, outcome)
     yield "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row
-    yield from _ended(where, is_unknown=report.status is StepStatus.UNKNOWN)
+    if not is_first:
+        yield from _ended(where, is_unknown=report.status is StepStatus.UNKNOWN)
     if report.owes:
         yield from _owes(where, time)
-    else:
+    elif not is_first:
         # seen to its end, and it changed nothing; a debt of an earlier run stays
         yield (
             (
