@@ -76,6 +76,14 @@ class PlanError(UsageError):
     """A plan that cannot be walked: a cycle, an unknown name, a bad selector."""
 
 
+class JournalError(UsageError):
+    """The journal cannot be written or read: no space, no permission, not a journal."""
+
+
+class ResumeError(UsageError):
+    """A run that cannot be resumed: unknown, at work, over, or not the same any more."""
+
+
 class PluginError(UsageError):
     """An entry point that is missing, does not load, or is not what its group asks for."""
 
@@ -117,6 +125,15 @@ class HostError(KubexmError):
         """The same error, named for `operation` unless it has one already."""
         self.operation = self.operation or operation
         return self
+
+
+def as_host_error(error: KubexmError) -> HostError:
+    """An error of any kind as the one that ended a host's work."""
+    if isinstance(error, HostError):
+        return error
+    wrapped = HostError(str(error), hint=error.hint)
+    wrapped.__cause__ = error
+    return wrapped
 
 
 class ConnectError(HostError):

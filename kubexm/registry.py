@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 CONNECTORS = "kubexm.connectors"
 FAMILIES = "kubexm.families"
+LISTENERS = "kubexm.listeners"
 OPERATIONS = "kubexm.operations"
 TASKS = "kubexm.tasks"
+EXECUTORS = "kubexm.executors"
 INVENTORIES = "kubexm.inventories"
 SECRETS = "kubexm.secrets"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, assert_never
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from kubexm.engine.report import HostReport, RunReport
+    from kubexm.engine.report import HostReport, RunReport, StepReport
     from kubexm.facts import Facts
     from kubexm.runner import Outcome
     from kubexm.shell import Reply
@@ -67,6 +67,27 @@ class HostPlanned:
     host: str
     steps: int
     operations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostWaiting:
+    """A host waits for others, at a barrier or for its wave; its connection is given back."""
+
+    NAME: ClassVar = "host.waiting"
+    run: str
+    time: datetime
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded:
+    """A step is over on a host: done, failed, or left out with the reason."""
+
+    NAME: ClassVar = "step.ended"
+    run: str
+    time: datetime
+    host: str
+    report: StepReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +178,10 @@ Event: TypeAlias = (
     | HostStarted
     | HostConnected
     | HostPlanned
+    | HostWaiting
     | HostNotice
     | OperationEnded
+    | StepEnded
     | OutputReceived
     | CommandEnded
     | FactsRead
@@ -167,13 +190,14 @@ Event: TypeAlias = (
 )
 
 
-def as_json(event: Event) -> dict[str, object]:
+def as_json(event: Event) -> dict[str, object]:  # noqa: PLR0912 - a case for each kind
     """An event as JSON types, in a stable order of keys.
 
     Every event has `schema`, `event`, `time` (UTC, ISO 8601) and `run`; further keys where
     they apply: `host`, `step`, `operation`, `status`, `changed`, `failed`, `diff`, `rests_on`,
     `notes`, `exit_status`, `stderr`, `duration_s`, `error`, `hint`; of `host.planned` the numbers
-    `steps` and `operations`; of `output.received` also `stream` and `text`.
+    `steps` and `operations`; of `step.ended` also `reason`, and `owes` while a restart or the like
+    that its change calls for has not been done; of `output.received` also `stream` and `text`.
     """
     head: dict[str, object] = {
         "schema": SCHEMA,
@@ -187,7 +211,7 @@ def as_json(event: Event) -> dict[str, object]:
             body = {"plan": event.plan, "hosts": list(event.hosts), "check": event.check}
         case RunInterrupted():
             body = {}
-        case HostStarted() | HostConnected():
+        case HostStarted() | HostConnected() | HostWaiting():
             body = {"host": event.host}
         case HostPlanned():
             body = {"host": event.host, "steps": event.steps, "operations": event.operations}
@@ -195,6 +219,8 @@ def as_json(event: Event) -> dict[str, object]:
             body = {"host": event.host, "message": event.message}
         case OperationEnded():
             body = {"host": event.host, "step": event.step} | _outcome(event.outcome)
+        case StepEnded():
+            body = {"host": event.host} | _step(event.report)
         case OutputReceived():
             body = {"host": event.host, "stream": event.stream, "text": event.text}
         case CommandEnded():
@@ -246,6 +272,23 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
         found["stderr"] = outcome.stderr
     if outcome.error is not None:
         found |= {"error": str(outcome.error), "hint": outcome.error.hint}
+    return found
+
+
+def _step(report: StepReport) -> dict[str, object]:
+    found: dict[str, object] = {
+        "step": report.step,
+        "status": report.status.value,
+        "changed": any(outcome.changed for outcome in report.outcomes),
+        "failed": report.error is not None,
+        "duration_s": round(report.duration_s, 3),
+    }
+    if report.reason:
+        found["reason"] = report.reason
+    if report.owes:
+        found["owes"] = True
+    if report.error is not None:
+        found |= {"error": str(report.error), "hint": report.error.hint}
     return found
 
 

@@ -20,6 +20,7 @@ from kubexm.engine.event import (
     RunStarted,
 )
 from kubexm.engine.report import HostReport, HostStatus, RunReport
+from kubexm.engine.trace import Trace, working_on
 from kubexm.errors import ConnectError, EscalationError, HostError, KubexmError
 from kubexm.inventory import Host
 from kubexm.runner import Outcome, Status, first_error
@@ -140,7 +141,8 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
     part = Part()
     error: KubexmError | None = None
     try:
-        part = work(host)
+        with working_on(Trace(run=run, host=host.name)):
+            part = work(host)
         error = part.error
     except Exception as problem:  # noqa: BLE001 - the engine's per-host border (DESIGN §9)
         error = as_error(problem, host.name)
@@ -152,7 +154,7 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
         error.on(host.name)
     report = HostReport(
         host=host.name,
-        status=_status(outcomes, error),
+        status=status_of(outcomes, error),
         outcomes=outcomes,
         duration_s=time.monotonic() - began,
         error=error,
@@ -162,7 +164,8 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
     return report
 
 
-def _status(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:
+def status_of(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:
+    """How a host's part ended, from what was done and what ended it early."""
     if error is not None:
         # a sudo that refuses was reached; a link lost in mid-change left something undone
         reached = isinstance(error, EscalationError) or any(

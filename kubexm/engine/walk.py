@@ -2,66 +2,108 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from kubexm.engine.event import HostConnected, HostNotice, HostPlanned
+from kubexm.engine.crew import Crew, Run
+from kubexm.engine.event import RunEnded, RunStarted
+from kubexm.engine.executor import executor
 from kubexm.engine.fleet import Part, as_error, new_run_id, now, side_by_side
-from kubexm.plan import Cluster, Plan, Step, StepContext
+from kubexm.engine.progress import Progress
+from kubexm.engine.record import Nowhere, Past, RunBegan, RunSettled
+from kubexm.engine.report import RunReport
+from kubexm.engine.work import tell_connected
+from kubexm.plan import Values, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kubexm.engine.bus import Bus
-    from kubexm.engine.report import RunReport
+    from kubexm.engine.record import Recorder
     from kubexm.inventory import Host
+    from kubexm.plan import Plan
     from kubexm.runner import Host as OpenHost
-    from kubexm.runner import Operation
     from kubexm.runtime import Runtime
 
+_NO_PAST = Past()
 
-def walk(plan: Plan, runtime: Runtime, bus: Bus, *, run: str = "") -> RunReport:
+
+def walk(
+    plan: Plan,
+    runtime: Runtime,
+    bus: Bus,
+    *,
+    run: str = "",
+    recorder: Recorder | None = None,
+    past: Past = _NO_PAST,
+) -> RunReport:
     """Walk a plan over the runtime's hosts.
 
-    Each host connects, reads its facts, and converges all its steps; nobody waits for another.
+    Each host connects, reads its facts, and takes its steps in order; it waits for others only
+    where a step awaits them or rolls in waves.
 
     Args:
         plan: What to do.
         runtime: The hosts and the way to them.
         bus: Where events go.
         run: The run's id; a new one when empty.
+        recorder: The run's journal; without one nothing is kept.
+        past: What the run that this one resumes has done.
 
     Returns:
         A report for every host, in inventory order; failures are in it, not raised.
 
     Raises:
-        UsageError: A selector is wrong; no host was touched.
+        UsageError: The plan cannot be walked, or a selector is wrong; no host was touched.
     """
-    selected = {
-        step.name: frozenset(host.name for host in runtime.inventory.select(step.selector))
-        for step in plan.steps
-    }
-    cluster = Cluster(inventory=runtime.inventory)
+    began = time.monotonic()
+    settings = runtime.settings
+    placed = plan.placed()
+    progress = Progress(
+        placed,
+        runtime.inventory,
+        runtime.hosts,
+        past=past,
+        max_fail=settings.max_fail,
+        deadline_s=settings.deadline_s,
+    )
+    carrier = executor(settings.executor)
     run = run or new_run_id()
-
-    def work(host: Host) -> Part:
-        steps = [step for step in plan.steps if host.name in selected[step.name]]
-        with runtime.open(host) as machine:
-            _tell(machine, bus, run)
-            context = StepContext(host=host, facts=machine.facts, cluster=cluster)
-            wanted = _operations(steps, context)
-            planned = HostPlanned(
-                run=run, time=now(), host=host.name, steps=len(steps), operations=len(wanted)
+    if recorder is not None:
+        recorder.record(
+            RunBegan(
+                run=run,
+                plan=plan.name,
+                digest=digest(plan),
+                steps={one.name: digest(one) for one in placed},
+                hosts={host.name: digest(host) for host in runtime.hosts},
+                check=settings.check,
             )
-            bus.emit(planned)
-            outcomes = machine.converge(*(operation for _, operation in wanted))
-            return Part(
-                outcomes=tuple(
-                    (step, outcome) for (step, _), outcome in zip(wanted, outcomes, strict=True)
-                ),
-                trips=machine.session.trips,
-            )
-
-    return side_by_side(plan.name, runtime, bus, run, work)
+        )
+    bus.emit(
+        RunStarted(run=run, time=now(), plan=plan.name, hosts=progress.hosts, check=settings.check)
+    )
+    common = Run(
+        name=run,
+        runtime=runtime,
+        bus=bus,
+        recorder=recorder or Nowhere(),
+        progress=progress,
+        values=Values((one.host, one.name, one.value) for one in past.values),
+    )
+    crew = Crew(common, carrier, forks=settings.forks, deadline_s=settings.deadline_s)
+    hosts = crew.work()
+    report = RunReport(
+        run=run,
+        hosts=hosts,
+        check=settings.check,
+        interrupted=crew.is_interrupted,
+        duration_s=time.monotonic() - began,
+    )
+    if recorder is not None:
+        recorder.record(RunSettled(report=report))
+    bus.emit(RunEnded(run=run, time=now(), report=report))
+    return report
 
 
 def each(
@@ -82,24 +124,13 @@ def each(
 
     def work(host: Host) -> Part:
         with runtime.open(host) as machine:
-            _tell(machine, bus, run)
+            tell_connected(machine, bus, run)
             error = None
             try:
                 function(machine)
             except Exception as problem:  # noqa: BLE001 - what it did before is told all the same
                 error = as_error(problem, host.name)
             outcomes = tuple((name, outcome) for outcome in machine.history)
-            return Part(outcomes=outcomes, trips=machine.session.trips, error=error)
+            return Part(outcomes=outcomes, trips=machine.trips, error=error)
 
     return side_by_side(name, runtime, bus, run, work)
-
-
-def _tell(machine: OpenHost, bus: Bus, run: str) -> None:
-    bus.emit(HostConnected(run=run, time=now(), host=machine.name))
-    for notice in machine.notices:
-        bus.emit(HostNotice(run=run, time=now(), host=machine.name, message=notice))
-
-
-def _operations(steps: list[Step], context: StepContext) -> list[tuple[str, Operation]]:
-    """All steps of a host, for one convergence: neighbouring steps share their round trips."""
-    return [(step.name, operation) for step in steps for operation in step.operations(context)]

@@ -1,8 +1,39 @@
 """Plans: what to do on which hosts, as data.
 
-In: operations and selectors. Out: a `Plan`, which the engine walks. Nothing here does I/O.
+In: operations, procedures and selectors. Out: a `Plan`, which the engine walks. Nothing here
+does I/O.
 """
 
-from kubexm.plan.model import Body, Cluster, Plan, Step, StepContext
+from kubexm.plan.amount import Amount, checked, cut, exceeds
+from kubexm.plan.context import Cluster, Shared, StepContext, UnpublishedError, Value, Values
+from kubexm.plan.digest import digest
+from kubexm.plan.model import Plan
+from kubexm.plan.order import Placed, Rolling
+from kubexm.plan.show import dot, tree
+from kubexm.plan.step import NO_RETRY, Body, Condition, Item, Retry, Step, items_of
 
-__all__ = ["Body", "Cluster", "Plan", "Step", "StepContext"]
+__all__ = [
+    "NO_RETRY",
+    "Amount",
+    "Body",
+    "Cluster",
+    "Condition",
+    "Item",
+    "Placed",
+    "Plan",
+    "Retry",
+    "Rolling",
+    "Shared",
+    "Step",
+    "StepContext",
+    "UnpublishedError",
+    "Value",
+    "Values",
+    "checked",
+    "cut",
+    "digest",
+    "dot",
+    "exceeds",
+    "items_of",
+    "tree",
+]

@@ -22,6 +22,7 @@ from kubexm.runner.operation import (
     scope,
 )
 from kubexm.runner.outcome import Outcome, Status, first_error
+from kubexm.runner.procedure import Done, Plain, Procedure
 from kubexm.runner.template import render
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "AnyHandler",
     "Catalogue",
     "Change",
+    "Done",
     "Family",
     "Handler",
     "Host",
@@ -38,6 +40,8 @@ __all__ = [
     "OperationPlugin",
     "Outcome",
     "Pending",
+    "Plain",
+    "Procedure",
     "Scope",
     "Status",
     "check",

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from kubexm.errors import DeadlineError, HostError, UnsupportedError
+from kubexm.errors import DeadlineError, HostError, KubexmError, UnsupportedError, as_host_error
 from kubexm.facts import parse as parse_facts
 from kubexm.facts import script as facts_script
 from kubexm.runner.decide import PROBE_CAP_BYTES, Bound, Decision, Pending, decide, predict
@@ -21,7 +21,7 @@ from kubexm.runner.outcome import Outcome, Status
 from kubexm.shell import BatchReply, Frame, GuardedReply, Reply, Script, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kubexm.runner.host import Host
     from kubexm.runner.operation import Operation
@@ -29,13 +29,24 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2
 
+Announce: TypeAlias = "Callable[[tuple[int, ...]], None]"
+"""Told before each batch that changes something: which operations, by their position."""
 
-def converge(host: Host, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+
+def _silent(positions: tuple[int, ...]) -> None:
+    del positions
+
+
+def converge(
+    host: Host, operations: Sequence[Operation], *, announce: Announce = _silent
+) -> tuple[Outcome, ...]:
     """Bring the host to the state that the operations describe, in order.
 
     Args:
         host: An open host; its facts are replaced when a change altered them.
         operations: What should be. Sequential meaning: an operation may rest on those before.
+        announce: See `Announce`; an error of ours that it raises is the outcome of the first of
+            them, and the batch is not sent.
 
     Returns:
         One outcome per operation, in order. Failures are outcomes, not exceptions.
@@ -47,7 +58,7 @@ def converge(host: Host, operations: Sequence[Operation]) -> tuple[Outcome, ...]
     """
     if not operations:
         return ()
-    return _Run(host, operations).apply()
+    return _Run(host, operations, announce).apply()
 
 
 def check(
@@ -74,8 +85,11 @@ def check(
 class _Run:
     """One convergence. What has an outcome is done; everything else starts behind it."""
 
-    def __init__(self, host: Host, operations: Sequence[Operation]) -> None:
+    def __init__(
+        self, host: Host, operations: Sequence[Operation], announce: Announce = _silent
+    ) -> None:
         self._host = host
+        self._announce = announce
         self._operations = tuple(operations)
         self._bound = [Bound(op=op, handler=host.handler(op)) for op in operations]
         self._unbound: UnsupportedError | None = None
@@ -136,6 +150,12 @@ class _Run:
         frames: list[Frame] = [decision.guarded(facts) for decision in batch]
         if batch[-1].alters_facts:
             frames += [facts_script(), *probes]
+        at = len(self._outcomes)
+        try:
+            self._announce(tuple(at + n for n, d in enumerate(batch) if d.change is not None))
+        except KubexmError as error:
+            self._stop(as_host_error(error))
+            return []
         trips = self._host.session.trips
         result = self._trip(frames)
         replies = [reply for reply in result.replies if isinstance(reply, GuardedReply)]

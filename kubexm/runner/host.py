@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from kubexm.errors import HostError, tail
+from kubexm.errors import (
+    DeadlineError,
+    HostError,
+    KubexmError,
+    SessionLostError,
+    as_host_error,
+    tail,
+)
 from kubexm.facts import Facts
 from kubexm.facts import parse as parse_facts
 from kubexm.facts import script as facts_script
 from kubexm.runner.converge import check, converge
+from kubexm.runner.decide import Pending
 from kubexm.runner.face import Apply, Files, Kernel, Packages, Services
+from kubexm.runner.outcome import Outcome, Status
 from kubexm.shell import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kubexm.runner.decide import Pending
+    from kubexm.runner.converge import Announce
     from kubexm.runner.family import Catalogue, Family
     from kubexm.runner.lock import HostLock
     from kubexm.runner.operation import AnyHandler, Operation
-    from kubexm.runner.outcome import Outcome
+    from kubexm.runner.procedure import Done, Procedure
     from kubexm.shell import Session
 
 FaceT = TypeVar("FaceT")
@@ -41,6 +53,9 @@ class Host:
         check: Predict instead of changing.
         deadline_s: For each trip, enforced on the machine.
         notices: What the operator should know about the connection.
+        lock: What the machine is locked with, on every connection.
+        reopen: Makes a new session on a new connection; without it `reconnect` is an error.
+        stop: Set when the run is broken off; every wait ends then.
     """
 
     def __init__(
@@ -55,6 +70,9 @@ class Host:
         check: bool = False,
         deadline_s: float = 600,
         notices: Sequence[str] = (),
+        lock: HostLock | None = None,
+        reopen: Callable[[], Session] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.name = name
         self.session = session
@@ -66,7 +84,12 @@ class Host:
         self.notices = tuple(notices)
         self._override = family
         self._history: list[Outcome] = []
-        self._pending: tuple[Pending, ...] = ()
+        self._lock = lock
+        self._reopen = reopen
+        self._stop = stop or threading.Event()
+        self._earlier_trips = 0
+        self.pending: tuple[Pending, ...] = ()
+        """Changes that check mode has held back."""
 
     def __repr__(self) -> str:
         mode = " check" if self.check else ""
@@ -85,6 +108,8 @@ class Host:
         deadline_s: float = 600,
         notices: Sequence[str] = (),
         lock: HostLock | None = None,
+        reopen: Callable[[], Session] | None = None,
+        stop: threading.Event | None = None,
     ) -> Host:
         """Lock the machine, read the facts (one round trip for both) and make the host.
 
@@ -93,16 +118,7 @@ class Host:
             LockedError: Somebody else is at work on the machine; nothing was done.
             SessionLostError: The link broke.
         """
-        scripts = (facts_script(),) if lock is None else (lock.script(name), facts_script())
-        replies = session.run(scripts, deadline_s=deadline_s).whole()
-        *locking, reply = (reply for reply in replies if isinstance(reply, Reply))
-        if lock is not None and (notice := lock.judge(locking[0])):
-            notices = (*notices, notice)
-        if reply.exit_status != 0:
-            said = tail(reply.stderr.decode("utf-8", "replace"))
-            message = f"the facts could not be read (exit status {reply.exit_status}): {said}"
-            raise HostError(message, host=name, hint="the host needs a POSIX sh and /proc")
-        facts = parse_facts(reply, image=image)
+        facts, told = _begin(name, session, lock, image=image, deadline_s=deadline_s)
         return cls(
             name,
             session,
@@ -112,13 +128,21 @@ class Host:
             image=image,
             check=check,
             deadline_s=deadline_s,
-            notices=notices,
+            notices=(*notices, *told),
+            lock=lock,
+            reopen=reopen,
+            stop=stop,
         )
 
     @property
     def history(self) -> tuple[Outcome, ...]:
         """Every outcome so far, in order."""
         return tuple(self._history)
+
+    @property
+    def trips(self) -> int:
+        """Round trips so far, those of earlier connections included."""
+        return self._earlier_trips + self.session.trips
 
     @property
     def packages(self) -> Packages:
@@ -158,17 +182,25 @@ class Host:
         """
         return self.catalogue.handler(op, self.family, self.facts)
 
-    def converge(self, *operations: Operation) -> tuple[Outcome, ...]:
+    def converge(
+        self, *operations: Operation, announce: Announce | None = None
+    ) -> tuple[Outcome, ...]:
         """Bring the host to the state that the operations describe, in order.
 
         All of them together cost one round trip when nothing changes and two when something
         does, plus one for each level at which a change altered what a later one had read.
 
+        Args:
+            operations: What should be.
+            announce: Told before anything is changed; see `kubexm.runner.converge`.
+
         Returns:
             One outcome per operation; failures are outcomes.
         """
         if self.check:
-            outcomes, self._pending = check(self, operations, self._pending)
+            outcomes, self.pending = check(self, operations, self.pending)
+        elif announce is not None:
+            outcomes = converge(self, operations, announce=announce)
         else:
             outcomes = converge(self, operations)
         self._history += outcomes
@@ -183,6 +215,94 @@ class Host:
         (outcome,) = self.converge(operation)
         return outcome.must()
 
+    def perform(self, procedure: Procedure) -> Outcome:
+        """Do a procedure; in check mode say what it would do.
+
+        Returns:
+            Its outcome; a failure is one too.
+        """
+        began = time.monotonic()
+        try:
+            outcome = self._told(procedure, self._done(procedure))
+        except (SessionLostError, DeadlineError) as error:
+            outcome = _failed(procedure, error, Status.UNKNOWN)
+        except KubexmError as error:
+            outcome = _failed(procedure, as_host_error(error), Status.FAILED)
+        outcome = replace(outcome, duration_s=round(time.monotonic() - began, 6))
+        self._history.append(outcome)
+        return outcome
+
+    def pause(self, seconds: float) -> None:
+        """Wait; every wait of a procedure is one of these.
+
+        Raises:
+            HostError: The run was broken off meanwhile.
+        """
+        if self._stop.wait(seconds):
+            message = "the run was interrupted"
+            raise HostError(message, host=self.name)
+
+    def reconnect(self) -> None:
+        """Drop the session; connect, become the same user, lock and read the facts anew.
+
+        Raises:
+            ConnectError: It could not be reached, or would not let us in.
+            HostError: This host was opened without a way back.
+        """
+        if self._reopen is None:
+            message = "this host was opened without a way to connect again"
+            raise HostError(message, host=self.name)
+        self.session.kill()
+        trips = self.trips
+        self.session = self._reopen()
+        self._earlier_trips = trips
+        self.facts, _ = _begin(
+            self.name, self.session, self._lock, image=self.image, deadline_s=self.deadline_s
+        )
+
     def use(self, face: Callable[[Apply], FaceT]) -> FaceT:
         """A face: verbs over operations, such as a plugin's `Chrony`."""
         return face(self.apply)
+
+    def _done(self, procedure: Procedure) -> Done:
+        return procedure.preview(self) if self.check else procedure.run(self)
+
+    def _told(self, procedure: Procedure, done: Done) -> Outcome:
+        """A procedure's outcome, without what is secret; in check mode what it holds back."""
+        shown = not procedure.is_secret
+        rests_on: tuple[str, ...] = ()
+        if self.check:
+            rests_on = tuple(dict.fromkeys(pending.label for pending in self.pending))
+            if done.changed:
+                held = Pending(label=procedure.label(), alters=procedure.alters())
+                self.pending += () if held in self.pending else (held,)
+        return Outcome(
+            operation=procedure,
+            status=Status.CHANGED if done.changed else Status.OK,
+            diff=done.diff if shown else "",
+            notes=done.notes,
+            stdout=done.stdout if shown else "",
+            stderr=done.stderr if shown else "",
+            exit_status=done.exit_status,
+            rests_on=rests_on,
+            values=done.values,
+        )
+
+
+def _failed(procedure: Procedure, error: HostError, status: Status) -> Outcome:
+    return Outcome(operation=procedure, status=status, error=error.during(procedure.label()))
+
+
+def _begin(
+    name: str, session: Session, lock: HostLock | None, *, image: bool, deadline_s: float
+) -> tuple[Facts, tuple[str, ...]]:
+    """Lock the machine and read the facts, in one round trip; the lock may have a notice."""
+    scripts = (facts_script(),) if lock is None else (lock.script(name), facts_script())
+    replies = session.run(scripts, deadline_s=deadline_s).whole()
+    *locking, reply = (reply for reply in replies if isinstance(reply, Reply))
+    notice = "" if lock is None else lock.judge(locking[0])
+    if reply.exit_status != 0:
+        said = tail(reply.stderr.decode("utf-8", "replace"))
+        message = f"the facts could not be read (exit status {reply.exit_status}): {said}"
+        raise HostError(message, host=name, hint="the host needs a POSIX sh and /proc")
+    return parse_facts(reply, image=image), (notice,) if notice else ()

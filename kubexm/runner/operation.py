@@ -56,21 +56,21 @@ class Operation:
     @property
     def is_secret(self) -> bool:
         """Whether a `Secret` is in it at any depth: then reply, states and diff are secret too."""
-        return any(_holds_secret(getattr(self, field.name)) for field in dataclasses.fields(self))
+        return any(holds_secret(getattr(self, field.name)) for field in dataclasses.fields(self))
 
 
-def _holds_secret(value: object) -> bool:
+def holds_secret(value: object) -> bool:
     """Whether a secret is in it, at any depth of what an operation's field may be made of."""
     match value:
         case Secret():
             return True
         case Mapping():
-            return any(_holds_secret(item) for item in value.values())
+            return any(holds_secret(item) for item in value.values())
         case tuple() | list() | frozenset() | set():
-            return any(_holds_secret(item) for item in value)
+            return any(holds_secret(item) for item in value)
         case _ if dataclasses.is_dataclass(value):
             return any(
-                _holds_secret(getattr(value, field.name)) for field in dataclasses.fields(value)
+                holds_secret(getattr(value, field.name)) for field in dataclasses.fields(value)
             )
         case _:
             return False

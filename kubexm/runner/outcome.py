@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kubexm.runner.operation import Operation
+    from kubexm.runner.procedure import Plain, Procedure
+    from kubexm.secret import Secret
+
+
+def _nothing() -> Mapping[str, Plain | Secret]:
+    return MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -31,10 +38,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of one operation.
+    """The result of one operation, or of one procedure.
 
     Args:
-        operation: What should be.
+        operation: What should be, or what was to be done.
         status: How it ended.
         before: The state that was read first, when there is one; `None` when secret.
         after: The state afterwards (in check mode the predicted one); `None` when secret, or
@@ -48,9 +55,10 @@ class Outcome:
         exit_status: Of the change; `None` when none ran.
         duration_s: Its share of the time of the trips it took part in.
         error: Why it failed.
+        values: What a procedure has published.
     """
 
-    operation: Operation
+    operation: Operation | Procedure
     status: Status
     before: object = None
     after: object = None
@@ -62,6 +70,7 @@ class Outcome:
     exit_status: int | None = None
     duration_s: float = 0
     error: HostError | None = None
+    values: Mapping[str, Plain | Secret] = field(default_factory=_nothing, repr=False)
 
     @property
     def changed(self) -> bool:

@@ -4,6 +4,7 @@ In: an `Inventory`, a selection and the settings of a run. Out: open `runner.Hos
 as long as the engine holds it.
 """
 
+from kubexm.runtime.directory import WorkDirectory
 from kubexm.runtime.runtime import Privilege, Runtime, Settings, is_image
 
-__all__ = ["Privilege", "Runtime", "Settings", "is_image"]
+__all__ = ["Privilege", "Runtime", "Settings", "WorkDirectory", "is_image"]

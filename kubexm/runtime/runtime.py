@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -17,7 +17,7 @@ from kubexm.runner import Host as OpenHost
 from kubexm.shell import Escalation, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kubexm.connector import Connector, ConnectorFactory
 
@@ -39,11 +39,18 @@ class Settings:
         check: Predict instead of changing.
         forks: Hosts at work at once.
         timeout_s: For each trip to a host, enforced on the host.
+        deadline_s: For the whole run, after which nothing more is begun; 0 for none.
+        max_fail: So many hosts ("10%": such a share of them) may fail before the whole run is
+            called off; `None` lets every host go its own way to the end.
+        executor: The name of the plugin that carries the hosts.
     """
 
     check: bool = False
     forks: int = 50
     timeout_s: float = 900
+    deadline_s: float = 0
+    max_fail: int | str | None = None
+    executor: str = "threads"
 
     def __post_init__(self) -> None:
         if self.forks < 1:
@@ -51,6 +58,9 @@ class Settings:
             raise UsageError(message)
         if self.timeout_s <= 0:
             message = "--timeout must be more than 0 seconds"
+            raise UsageError(message)
+        if self.deadline_s < 0:
+            message = "--deadline must be at least 0 seconds; 0 stands for none"
             raise UsageError(message)
 
 
@@ -64,23 +74,34 @@ class Runtime:
         inventory: All hosts.
         hosts: Those to work on, in inventory order.
         settings: How to go about it.
+        connectors: Factories that stand in for the plugins of their names.
+        catalogue: Where handlers come from; by default every installed distribution.
 
     Raises:
         PluginError: A connector or a family does not load, or is not installed.
     """
 
     def __init__(
-        self, inventory: Inventory, hosts: tuple[Host, ...], settings: Settings | None = None
+        self,
+        inventory: Inventory,
+        hosts: tuple[Host, ...],
+        settings: Settings | None = None,
+        *,
+        connectors: Mapping[str, ConnectorFactory] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.inventory = inventory
         self.hosts = hosts
         self.settings = settings or Settings()
-        self.catalogue = Catalogue.installed()
-        self._factories = {name: _factory(name) for name in {host.connection for host in hosts}}
+        self.catalogue = catalogue or Catalogue.installed()
+        given = connectors or {}
+        self._factories = {
+            name: given.get(name) or _factory(name) for name in {host.connection for host in hosts}
+        }
         self._host_lock = HostLock()
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
-        self._aborted = False
+        self._aborted = threading.Event()
 
     def __repr__(self) -> str:
         return f"<Runtime of {self.inventory.path}: {len(self.hosts)} hosts>"
@@ -130,7 +151,7 @@ class Runtime:
             login=login,
         )
         with self._lock:
-            aborted = self._aborted
+            aborted = self._aborted.is_set()
             self._sessions.add(session)
         try:
             if aborted:
@@ -151,7 +172,14 @@ class Runtime:
             LockedError: Somebody else is changing it.
             SessionLostError: The link broke while the facts were read.
         """
-        with self.connected(host) as connector, self.session(host, connector) as session:
+        with ExitStack() as stack:
+
+            def way() -> tuple[Connector, Session]:
+                stack.close()
+                connector = stack.enter_context(self.connected(host))
+                return connector, stack.enter_context(self.session(host, connector))
+
+            connector, session = way()
             yield OpenHost.open(
                 host.name,
                 session,
@@ -162,12 +190,14 @@ class Runtime:
                 deadline_s=self.settings.timeout_s,
                 notices=connector.notices if isinstance(connector, Notices) else (),
                 lock=None if self.settings.check else self._host_lock,
+                reopen=lambda: way()[1],
+                stop=self._aborted,
             )
 
     def abort(self) -> None:
         """Drop every session at once; a script that is at work ends by itself on the host."""
         with self._lock:
-            self._aborted = True
+            self._aborted.set()
             sessions = tuple(self._sessions)
         for session in sessions:
             session.kill()

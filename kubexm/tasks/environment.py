@@ -19,7 +19,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 _WHOLE = frozenset({"inventory"})
 """Flags that may be repeated, and whose variable is one word as it is."""
-_ALSO = frozenset({"STATE", "VAULT_PASSWORD"})
+_ALSO = frozenset({"LOG", "STATE", "VAULT_PASSWORD"})
 """Variables that are read elsewhere; slips are only looked for among the others."""
 
 

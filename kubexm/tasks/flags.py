@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 OUTPUTS = ("rich", "plain", "json")
+PLANS = ("tree", "dot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,17 @@ class Flags:
         check: Predict, change nothing.
         diff: Show what changes, as unified diffs.
         forks: Hosts at work at once.
+        only: Comma-separated steps to walk: their names, those of plans they are in, or tags.
+        skip: The same of steps to leave out.
+        max_fail: So many hosts, or such a share ("10%"), may fail before the run is called off.
+        undo: Walk what takes the steps back, in reverse.
+        plan: Show the plan instead of walking it: "tree" or "dot"; empty walks it.
         extra_var: "name=value", "@file" or JSON, above everything in the inventory.
         merge_vars: Merge mappings that several levels set, instead of letting the last one count.
-        only: Comma-separated steps to walk.
-        skip: Comma-separated steps to leave out.
         output: rich (on a terminal that can do it; elsewhere the same as plain), plain or json.
         timeout: Seconds for each trip to a host.
+        deadline: Seconds for a whole run; 0 for none.
+        executor: Who carries the hosts: an executor plugin's name.
         verbose: 1 also shows what did not change, every host, and what commands print while
             they print it; 2 also what changes printed.
         detailed_exitcode: Exit with 3 when a check found changes.
@@ -49,6 +55,15 @@ class Flags:
         ask_pass: Ask for the login password.
         become: Become root for everything.
         ask_become_pass: Ask for the password of sudo.
+        resume: The id of a run to go on with; `LAST` for the task's last one, empty for none.
+        accept_changes: Go on although plan or inventory have changed since.
+        work_dir: Where journals and the files of runs are; empty for $KUBEXM_WORK_DIR, else
+            .kubexm.
+        listener: "NAME" or "NAME=TARGET": further listeners, by plugin.
+        log_file: Where structured logs go; empty for $KUBEXM_LOG, else nowhere.
+        log_level: From which level on; empty for $KUBEXM_LOG_LEVEL, else info.
+        metrics_file: Where Prometheus text goes; empty for $KUBEXM_METRICS_FILE, else nowhere.
+        profile: List the slowest steps and hosts at the end.
         ask_vault_pass: Ask for the password of Ansible Vault, where the inventory needs it.
         vault_password_file: A file with that password, or a program that prints it.
         vault_id: "label@source": several such passwords; the source is a file or "prompt".
@@ -63,8 +78,13 @@ class Flags:
     merge_vars: bool = False
     only: str = ""
     skip: str = ""
+    max_fail: str = ""
+    undo: bool = False
+    plan: str = ""
     output: str = "rich"
     timeout: int = 900
+    deadline: int = 0
+    executor: str = "threads"
     verbose: int = 0
     detailed_exitcode: bool = False
     user: str = ""
@@ -72,6 +92,14 @@ class Flags:
     ask_pass: bool = False
     become: bool = False
     ask_become_pass: bool = False
+    resume: str = ""
+    accept_changes: bool = False
+    work_dir: str = ""
+    listener: tuple[str, ...] = ()
+    log_file: str = ""
+    log_level: str = ""
+    metrics_file: str = ""
+    profile: bool = False
     ask_vault_pass: bool = False
     vault_password_file: str = ""
     vault_id: tuple[str, ...] = ()
@@ -79,6 +107,9 @@ class Flags:
     def __post_init__(self) -> None:
         if self.output not in OUTPUTS:
             message = f"--output is one of {', '.join(OUTPUTS)}, not {self.output!r}"
+            raise UsageError(message)
+        if self.plan not in ("", *PLANS):
+            message = f"--plan is one of {', '.join(PLANS)}, not {self.plan!r}"
             raise UsageError(message)
 
 
@@ -89,12 +120,17 @@ HELP = {
     "check": "predict, change nothing",
     "diff": "show each change as a unified diff",
     "forks": "hosts at work at once",
+    "only": "comma-separated steps to walk, by name, plan or tag",
+    "skip": "comma-separated steps to leave out, by name, plan or tag",
+    "max_fail": "hosts that may fail (5, 10%) before the run is called off",
+    "undo": "take the steps back, in reverse",
+    "plan": "show the plan as a tree (or --plan=dot), and do nothing",
     "extra_var": "name=value, @file or JSON, above everything in the inventory; may be repeated",
     "merge_vars": "merge mappings that several levels set, instead of the last one only",
-    "only": "comma-separated steps to walk",
-    "skip": "comma-separated steps to leave out",
     "output": "rich, plain or json (JSON lines, schema kubexm.event/1)",
     "timeout": "seconds for each trip to a host",
+    "deadline": "seconds for the whole run, after which nothing more is begun",
+    "executor": "who carries the hosts: threads, processes, or a plugin's name",
     "verbose": "also what did not change, and output as it comes; -vv: also of changes",
     "detailed_exitcode": "exit with 3 when a check found changes",
     "user": "login user on every host",
@@ -102,10 +138,21 @@ HELP = {
     "ask_pass": "ask for the login password",
     "become": "become root for everything, not only where it is needed",
     "ask_become_pass": "ask for the password of sudo",
+    "resume": "go on with the task's last run, or with the run of this id",
+    "accept_changes": "with --resume: although plan or inventory have changed since",
+    "work_dir": "for journals and files of runs (default $KUBEXM_WORK_DIR, else .kubexm)",
+    "listener": "json, plain, junit or host-logs, each with =FILE where wanted; may be repeated",
+    "log_file": "structured logs, JSON lines; - is stderr (default $KUBEXM_LOG)",
+    "log_level": "debug, info, warning or error (default $KUBEXM_LOG_LEVEL, else info)",
+    "metrics_file": "Prometheus text about runs (default $KUBEXM_METRICS_FILE)",
+    "profile": "list the slowest steps and hosts at the end, on stderr",
     "ask_vault_pass": "ask for the password of Ansible Vault, where the inventory needs it",
     "vault_password_file": "file with the password of Ansible Vault, or program that prints it",
     "vault_id": "label@source of a vault password, the source a file or 'prompt'; may be repeated",
 }
+LAST = "last"
+"""What `--resume` means without an id."""
+
 _REPEATED = tuple(field.name for field in dataclasses.fields(Flags) if field.default == ())
 _SHORT = {"inventory": "i", "limit": "l", "forks": "f", "extra_var": "e", "verbose": "v"}
 
@@ -163,10 +210,12 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         message = f"{body.__name__} takes {', '.join(sorted(taken))}, which every fleet task has"
         raise TypeError(message)
 
+    plain = {parameter.name: parameter.default for parameter in own}
+
     @functools.wraps(body)
     def run(context: Context, **given: Any) -> None:  # noqa: ANN401 - invoke's border
         del context
-        code = _guarded(body, given)
+        code = _guarded(body, given, plain)
         if code:
             raise Exit(code=code)
 
@@ -186,6 +235,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
         help=dict(HELP),
         iterable=list(_REPEATED),
         incrementable=["verbose"],
+        optional=["plan", "resume"],
         positional=positional,
         auto_shortflags=False,
     )
@@ -199,20 +249,28 @@ def _said() -> dict[str, object]:
         return {}
 
 
-def _guarded(body: Callable[..., None], given: dict[str, Any]) -> int:
-    """Run a task's body; turn what it raises into words and an exit code."""
+def _guarded(body: Callable[..., None], given: dict[str, Any], plain: dict[str, Any]) -> int:
+    """Run a task's body; turn what it raises into words and an exit code.
+
+    Args:
+        body: The task's function.
+        given: Flags and its own arguments.
+        plain: The defaults of its own arguments.
+    """
     from kubexm.engine.report import ExitCode
     from kubexm.tasks.fleet import Fleet
     from kubexm.ui import explain
 
     values = {name: given.pop(name) for name in HELP}
+    values["plan"] = PLANS[0] if values["plan"] is True else values["plan"]
+    values["resume"] = LAST if values["resume"] is True else values["resume"]
     try:
         for slip in environment.slips(HELP):
             print(f"warning: {slip}", file=sys.stderr)
         said = environment.defaults(Flags())
         for name in _REPEATED:
             values[name] = tuple(values[name] or ()) or said.get(name, ())
-        with Fleet(Flags(**values), name=body.__name__) as fleet:
+        with Fleet(Flags(**values), name=body.__name__, repeatable=given == plain) as fleet:
             body(fleet, **given)
             fleet.check_names()
             return fleet.exit_code

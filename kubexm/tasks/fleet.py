@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from kubexm.engine import Bus, Listener, RunReport
     from kubexm.inventory import Host, Inventory, VaultKey
-    from kubexm.plan import Plan
+    from kubexm.plan import Amount, Plan
     from kubexm.runner import Host as OpenHost
     from kubexm.runner import Operation
-    from kubexm.runtime import Runtime
+    from kubexm.runtime import Runtime, WorkDirectory
     from kubexm.secret import Secret
     from kubexm.tasks.flags import Flags
+    from kubexm.tasks.record import Records
+    from kubexm.ui import Look
 
 _SEVERITY = (0, 3, 4, 2, 130)
 """Exit codes (DESIGN §10) of several runs in one task: the last of these that came says most."""
@@ -38,14 +40,19 @@ class Fleet:
     Args:
         flags: The task's.
         name: What runs are called that have no name of their own.
+        repeatable: The task has no arguments besides its flags.
     """
 
-    def __init__(self, flags: Flags, *, name: str = "task") -> None:
+    def __init__(self, flags: Flags, *, name: str = "task", repeatable: bool = True) -> None:
         self.flags = flags
         self.name = name
         self.exit_code = 0
         self._runtime: Runtime | None = None
         self._steps: set[str] = set()
+        self._repeatable = repeatable
+        self._records: Records | None = None
+        self._stack = ExitStack()
+        self._audience: tuple[Listener, ...] | None = None
         self._arguments: dict[str, object] = {}
 
     def __enter__(self) -> Self:
@@ -59,6 +66,7 @@ class Fleet:
     ) -> None:
         if self._runtime is not None:
             self._runtime.abort()
+        self._stack.close()
 
     @property
     def inventory(self) -> Inventory:
@@ -85,6 +93,23 @@ class Fleet:
             self._runtime = _runtime(self.flags, self._arguments)
         return self._runtime
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the inventory is, as the flags or the environment have it."""
+        return self.flags.inventory or (DEFAULT_INVENTORY,)
+
+    @property
+    def work_directory(self) -> WorkDirectory:
+        """Where the inventory's runs keep what outlives them."""
+        from kubexm.runtime import WorkDirectory
+
+        return WorkDirectory.of(self.sources[0], self.flags.work_dir)
+
+    @property
+    def look(self) -> Look:
+        """How text for people is to look, as the flags and the terminal have it."""
+        return _look(self.flags)
+
     def define(self, variables: Mapping[str, object]) -> None:
         """Set variables on every host: over the inventory, below `--extra-var`.
 
@@ -99,9 +124,16 @@ class Fleet:
         self._arguments.update(variables)
 
     def run(self, plan: Plan) -> RunReport:
-        """Walk a plan over the hosts, show it, and remember its exit code."""
+        """Walk a plan over the hosts, show it, and remember its exit code.
+
+        Under `--undo` what takes the plan back is walked, under `--plan` it is only shown.
+
+        Raises:
+            PlanError: The plan cannot be walked.
+        """
         only, skip = _names(self.flags.only), _names(self.flags.skip)
-        self._steps.update(step.name for step in plan.steps)
+        for placed in plan.placed():
+            self._steps |= placed.words
         return self._walk(plan.narrowed(only=only, skip=skip))
 
     def apply(self, step: str, *operations: Operation) -> RunReport:
@@ -109,19 +141,26 @@ class Fleet:
 
         A step that `--only` or `--skip` leaves out does nothing, and its report is empty.
         """
-        from kubexm.engine import RunReport
         from kubexm.plan import Plan, Step
 
         only, skip = _names(self.flags.only), _names(self.flags.skip)
         self._steps.add(step)
         if step in skip or (only and step not in only):
-            return RunReport(run="", hosts=())
+            return self._nothing()
         return self._walk(Plan(name=self.name, steps=(Step(name=step, body=operations),)))
 
     def each(self, function: Callable[[OpenHost], None]) -> RunReport:
-        """Call a function with every open host, side by side; what it does is shown."""
+        """Call a function with every open host, side by side; what it does is shown.
+
+        Raises:
+            UsageError: `--plan`, `--undo` or `--resume` was given: what a function does is known to
+                nobody.
+        """
         from kubexm.engine import each
 
+        if self.flags.plan or self.flags.undo or self.flags.resume:
+            message = "--plan, --undo and --resume need a plan; this task calls a function"
+            raise UsageError(message, hint="write the task with fleet.run(Plan(...))")
         runtime = self.runtime
         with self._bus() as bus:
             return self._done(each(self.name, function, runtime, bus))
@@ -146,12 +185,53 @@ class Fleet:
         with self._bus() as bus:
             return self._done(work(runtime, bus))
 
+    def _nothing(self) -> RunReport:
+        from kubexm.engine import RunReport
+
+        return RunReport(run="", hosts=())
+
     def _walk(self, plan: Plan) -> RunReport:
         from kubexm.engine import walk
+        from kubexm.engine.fleet import new_run_id
 
-        runtime = self.runtime
-        with self._bus() as bus:
-            return self._done(walk(plan, runtime, bus))
+        if self.flags.undo:
+            plan = plan.undone()
+        if self.flags.plan:
+            from kubexm.plan import dot, tree
+            from kubexm.ui import say
+
+            say(sys.stdout, dot(plan) if self.flags.plan == "dot" else tree(plan))
+            return self._nothing()
+        runtime, run = self.runtime, new_run_id()
+        with self.records.of(run, plan.name) as entrusted:
+            if entrusted is None:
+                return self._nothing()
+            with self._bus() as bus:
+                report = walk(
+                    plan,
+                    runtime,
+                    bus,
+                    run=run,
+                    recorder=entrusted.recorder,
+                    past=entrusted.past,
+                )
+        return self._done(report)
+
+    @property
+    def records(self) -> Records:
+        """The journal's side of the task; opened when first asked for."""
+        if self._records is None:
+            from kubexm.tasks.record import Records, typed
+
+            self._records = Records(
+                self.flags,
+                typed(self.name),
+                self.work_directory,
+                ", ".join(self.sources),
+                repeatable=self._repeatable,
+            )
+            self._stack.callback(self._records.close)
+        return self._records
 
     def _done(self, report: RunReport) -> RunReport:
         code = report.exit_code(detailed=self.flags.detailed_exitcode)
@@ -166,28 +246,46 @@ class Fleet:
         """Where a run's events go: to what shows them, which is put away at the end."""
         from kubexm.engine import Bus
 
+        audience = self._hearing()
         with ExitStack() as stack:
             shown = _listener(self.flags)
             if isinstance(shown, AbstractContextManager):
                 stack.enter_context(shown)
-            yield stack.enter_context(Bus([shown]))
+            yield stack.enter_context(Bus([shown, *audience]))
+
+    def _hearing(self) -> tuple[Listener, ...]:
+        """Who hears all runs of the task, besides what shows them."""
+        if self._audience is None:
+            from kubexm.tasks.audience import audience
+
+            self._audience = audience(self.flags, self.work_directory)
+            for heard in self._audience:
+                if isinstance(heard, AbstractContextManager):
+                    self._stack.enter_context(heard)
+        return self._audience
 
 
-def _listener(flags: Flags) -> Listener:
-    """What shows a run, as the flags and the terminal have it."""
-    from kubexm.ui import JsonLines, Live, Look, Plain
+def _look(flags: Flags) -> Look:
+    from kubexm.ui import Look
 
-    if flags.output == "json":
-        return JsonLines(sys.stdout, verbose=flags.verbose)
     is_seen = sys.stdout.isatty()
-    look = Look(
+    return Look(
         diff=flags.diff,
         verbose=flags.verbose,
         colour=is_seen and "NO_COLOR" not in os.environ,
         columns=shutil.get_terminal_size().columns if is_seen else None,
     )
+
+
+def _listener(flags: Flags) -> Listener:
+    """What shows a run, as the flags and the terminal have it."""
+    from kubexm.ui import JsonLines, Live, Plain
+
+    if flags.output == "json":
+        return JsonLines(sys.stdout, verbose=flags.verbose)
+    look = _look(flags)
     can_follow = (
-        is_seen
+        sys.stdout.isatty()
         and os.environ.get("TERM", "dumb") != "dumb"
         and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     )
@@ -201,7 +299,14 @@ def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
     from kubexm.inventory import AccessOverrides, BecomeMode, load, override
     from kubexm.runtime import Runtime, Settings
 
-    settings = Settings(check=flags.check, forks=flags.forks, timeout_s=flags.timeout)
+    settings = Settings(
+        check=flags.check,
+        forks=flags.forks,
+        timeout_s=flags.timeout,
+        deadline_s=flags.deadline,
+        max_fail=_amount(flags.max_fail),
+        executor=flags.executor,
+    )
     inventory = load(
         *(flags.inventory or (DEFAULT_INVENTORY,)),
         extra_words=flags.extra_var,
@@ -235,6 +340,14 @@ def _vault_keys(flags: Flags) -> tuple[VaultKey, ...]:
     if password := os.environ.get("KUBEXM_VAULT_PASSWORD", ""):
         keys.append(VaultKey("default", Secret(password)))
     return tuple(keys)
+
+
+def _amount(given: str) -> Amount | None:
+    from kubexm.plan import checked
+
+    if not given:
+        return None
+    return checked(int(given) if given.isdecimal() else given, "--max-fail", least=0)
 
 
 def _ask(prompt: str, flag: str) -> Secret:

@@ -71,8 +71,19 @@ def run(fleet: Fleet, command: str) -> None:
     fleet.inquire(lambda runtime, bus: work(command, runtime, bus))
 
 
+@fleet_task
+def reboot(fleet: Fleet, wait: int = 600) -> None:
+    """Reboot every host, and wait until it has booted anew; --max-fail stops after failures."""
+    from kubexm.plan import Plan, Step
+    from kubexm.runner.procedures import Reboot
+
+    step = Step(name="reboot", body=(Reboot(timeout_s=wait),))
+    fleet.run(Plan(name="hosts.reboot", steps=(step,)))
+
+
 ns = Collection("hosts")
 ns.add_task(list_, name="list")
 ns.add_task(ping)
 ns.add_task(facts)
 ns.add_task(run)
+ns.add_task(reboot)

@@ -6,11 +6,14 @@ In: a handler by way of its family, with a real host or a recorded reply. Out: n
 
 from kubexm.testing.contract import ContractError, HandlerContract
 from kubexm.testing.fake import FakeMachine, Fault
+from kubexm.testing.fleet import FakeConnector, FakeFleet
 from kubexm.testing.golden import Case, GoldenError, cases, check, transcribe
 
 __all__ = [
     "Case",
     "ContractError",
+    "FakeConnector",
+    "FakeFleet",
     "FakeMachine",
     "Fault",
     "GoldenError",

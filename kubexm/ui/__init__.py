@@ -9,6 +9,7 @@ from kubexm.ui.jsonl import JsonLines
 from kubexm.ui.live import Live
 from kubexm.ui.look import Look
 from kubexm.ui.plain import Plain
+from kubexm.ui.stream import say
 from kubexm.ui.table import table
 
-__all__ = ["JsonLines", "Live", "Look", "Plain", "explain", "table"]
+__all__ = ["JsonLines", "Live", "Look", "Plain", "explain", "say", "table"]

@@ -15,6 +15,7 @@ from kubexm.engine import (
     HostReport,
     HostStarted,
     HostStatus,
+    HostWaiting,
     OperationEnded,
     OutputReceived,
     RunInterrupted,
@@ -91,7 +92,10 @@ class Board:
                 row.began = event.time
                 self.at_work[event.host] = row
             case HostConnected():
-                self._at(event.host, Phase.WORKING)
+                self.at_work[event.host] = self._at(event.host, Phase.WORKING)
+            case HostWaiting():
+                self._at(event.host, Phase.WAITING)
+                self.at_work.pop(event.host, None)
             case HostPlanned():
                 self.has_operations = True
                 self.rows[event.host].said = f"{event.operations} operations"

@@ -53,11 +53,15 @@ def _said(error: KubexmError) -> str:
 
 def _errors(host: HostReport) -> Iterator[tuple[KubexmError, str]]:
     """Every error of a host once, with the operation it belongs to."""
-    seen = []
+    seen: list[KubexmError] = []
     for _, outcome in host.outcomes:
         if outcome.error is not None:
             seen.append(outcome.error)
             label = "" if str(outcome.error).startswith(outcome.label) else outcome.label
             yield outcome.error, label
+    for report in host.steps:
+        if report.error is not None and not any(report.error is error for error in seen):
+            seen.append(report.error)
+            yield report.error, "" if report.step in str(report.error) else report.step
     if host.error is not None and not any(host.error is error for error in seen):
         yield host.error, ""

@@ -25,6 +25,7 @@ COLOURS = {
     "unknown": "red",
     "unreachable": "red",
     "interrupted": "magenta",
+    "stopped": "magenta",
 }
 """Of statuses; the others have none."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kubexm.ui.fault import faults
 from kubexm.ui.group import Group, grouped
 from kubexm.ui.look import SIGNS, Look, some_of
+from kubexm.ui.remainder import remainder
 from kubexm.ui.tally import tally, total
 from kubexm.ui.text import columns, cut, indent
 
@@ -51,6 +52,7 @@ def summary(
     yield tally(report, look)
     yield from _notes(report, look, everyone)
     yield from faults(report.hosts, look, commands.keys())
+    yield from remainder(report.hosts, look, everyone)
     yield ""
     if report.interrupted:
         yield "interrupted: hosts marked so were not finished; run again to go on"

@@ -18,7 +18,7 @@ ROWS = 50
 """Above so many hosts those that are as they should be share a row."""
 
 _BAD = (HostStatus.FAILED, HostStatus.UNREACHABLE)
-_OTHERS = (HostStatus.CHANGED, HostStatus.INTERRUPTED, HostStatus.OK)
+_OTHERS = (HostStatus.CHANGED, HostStatus.STOPPED, HostStatus.INTERRUPTED, HostStatus.OK)
 
 
 def tally(report: RunReport, look: Look) -> str:

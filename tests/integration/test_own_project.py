@@ -104,6 +104,7 @@ def test_json_output_is_json_lines_of_the_schema_and_nothing_else(project: Path)
         "host.connected",
         "host.planned",
         "operation.ended",
+        "step.ended",
         "host.ended",
         "run.ended",
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RANKS = (
-    {"errors", "secret", "registry"},
+    {"errors", "metric", "secret", "registry"},
     {"shell"},
     {"connector"},
     {"facts", "inventory"},

@@ -1,0 +1,66 @@
+"""Who carries hosts: threads of this process, other processes, or an engine of your own.
+
+An executor is what `concurrent.futures` calls one; plugins register under the entry-point group
+`kubexm.executors`. One that shares memory with this process works on live objects; any other is
+given parcels, so that what crosses must pickle.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kubexm.registry import EXECUTORS, plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorPlugin:
+    """A kind of executor.
+
+    Args:
+        start: Makes one that works on so many hosts at once; it is shut down after the run.
+        shares_memory: Its work runs in this process.
+    """
+
+    start: Callable[[int], Executor]
+    shares_memory: bool
+
+
+def executor(name: str) -> ExecutorPlugin:
+    """The executor plugin of that name.
+
+    Raises:
+        PluginError: There is none, or it does not load, or is something else.
+    """
+    found = plugin(EXECUTORS, name)
+    loaded = found.load()
+    if not isinstance(loaded, ExecutorPlugin):
+        msg = f"expected an ExecutorPlugin, found {type(loaded).__name__}"
+        raise found.fault(msg)
+    return loaded
+
+
+def _threads(workers: int) -> Executor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host")
+
+
+def _processes(workers: int) -> Executor:
+    """Fresh processes, no more than there are processors: each carries one host at a time."""
+    context = multiprocessing.get_context("spawn")
+    count = min(workers, multiprocessing.cpu_count())
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_deaf)
+
+
+def _deaf() -> None:
+    """Leave Ctrl-C to the process that hands out the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+threads = ExecutorPlugin(start=_threads, shares_memory=True)
+processes = ExecutorPlugin(start=_processes, shares_memory=False)

@@ -1,0 +1,68 @@
+"""Values that cross to another process and back.
+
+A parcel holds whatever a task or its result is made of, secrets included: it goes through the
+executor's own pipe or connection and nowhere else. That is why a `Secret` may be in it, which
+no ordinary pickle takes.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from types import MappingProxyType
+from typing import Any
+
+from kubexm.errors import KubexmError, UsageError
+from kubexm.secret import Secret
+
+
+def pack(value: object) -> bytes:
+    """The parcel of a value.
+
+    Raises:
+        UsageError: Something in it cannot cross, such as a function that was made in a function.
+    """
+    sink = io.BytesIO()
+    try:
+        _Packer(sink, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        message = f"it cannot be handed to another process: {error}"
+        hint = "steps need functions of a module's top level; or use --executor threads"
+        raise UsageError(message, hint=hint) from error
+    return sink.getvalue()
+
+
+def unpack(parcel: bytes) -> Any:  # noqa: ANN401 - as pickle has it
+    """The value in a parcel that `pack` made."""
+    return pickle.loads(parcel)  # noqa: S301 - our own, from the executor's own pipe
+
+
+class _Packer(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401 - as pickle has it
+        """How our own kinds are packed that pickle does not take, or not whole."""
+        match obj:
+            case MappingProxyType():
+                return _view, (dict(obj),)
+            case Secret():
+                return Secret, (obj.reveal(),)
+            case KubexmError():
+                return _error, (type(obj), obj.args, obj.__dict__, obj.__cause__)
+            case _:
+                return NotImplemented
+
+
+def _view(items: dict[object, object]) -> MappingProxyType[object, object]:
+    return MappingProxyType(items)
+
+
+def _error(
+    kind: type[KubexmError],
+    args: tuple[object, ...],
+    state: dict[str, object],
+    cause: BaseException | None,
+) -> KubexmError:
+    """An error as it was, without running a constructor whose arguments nobody kept."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error

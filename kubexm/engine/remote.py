@@ -1,0 +1,143 @@
+"""A host's task in another process: what goes there, the work itself, and what comes back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kubexm.engine.fleet import as_error
+from kubexm.engine.parcel import pack, unpack
+from kubexm.engine.record import WHOLE, Intended, Published
+from kubexm.engine.task import Result, skipped
+from kubexm.engine.work import stint, tell_connected
+from kubexm.plan import Cluster, Values
+from kubexm.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kubexm.engine.event import Event
+    from kubexm.engine.record import Entry
+    from kubexm.engine.task import Task
+    from kubexm.inventory import Inventory
+    from kubexm.plan import Value
+    from kubexm.runtime import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """Everything that another process needs for one host's task.
+
+    Args:
+        run: The run's id.
+        task: What to do.
+        inventory: All hosts, for what steps may know of them.
+        settings: How to go about it.
+        values: What steps have published so far: host, name and value.
+    """
+
+    run: str
+    task: Task
+    inventory: Inventory
+    settings: Settings
+    values: tuple[tuple[str, str, Value], ...]
+
+    def intents(self) -> Iterator[Intended]:
+        """What the journal is told before it is sent: nothing finer is known until it is back."""
+        for one in self.task.steps:
+            yield Intended(
+                host=self.task.host.name,
+                step=one.name,
+                item=WHOLE,
+                labels=(f"{one.name}, in another process",),
+                procedure=True,
+                owes=bool(one.step.on_change),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """What comes back.
+
+    Args:
+        result: Of the task.
+        events: In order.
+        entries: For the journal, in order.
+        values: What its steps have published.
+    """
+
+    result: Result
+    events: tuple[Event, ...]
+    entries: tuple[Entry, ...]
+    values: tuple[tuple[str, str, Value], ...]
+
+
+class _Collected:
+    """A `Control` that keeps what it is told; nobody halts a run from here."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.entries: list[Entry] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def record(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    def halted(self) -> str:
+        return ""
+
+    def wait(self, seconds: float) -> bool:
+        time.sleep(seconds)
+        return False
+
+
+def carry(packed: bytes) -> bytes:
+    """Open a host, do its task, close it: what an executor elsewhere calls.
+
+    Args:
+        packed: A `Parcel`.
+
+    Returns:
+        A `Back`, packed.
+    """
+    parcel: Parcel = unpack(packed)
+    task = parcel.task
+    control = _Collected()
+    values = Values(parcel.values)
+    began = time.monotonic()
+    try:
+        runtime = Runtime(parcel.inventory, (task.host,), parcel.settings)
+        with runtime.open(task.host) as machine:
+            machine.pending = task.pending
+            tell_connected(machine, control, parcel.run)
+            cluster = Cluster(inventory=parcel.inventory)
+            steps = stint(task, machine, cluster, values, control, run=parcel.run)
+            result = Result(
+                steps=steps,
+                pending=machine.pending,
+                trips=machine.trips,
+                duration_s=time.monotonic() - began,
+            )
+    except Exception as problem:  # noqa: BLE001 - the engine's per-host border (DESIGN §9)
+        result = Result(
+            steps=skipped(task, "the host could not be opened"),
+            pending=task.pending,
+            duration_s=time.monotonic() - began,
+            lost=as_error(problem, task.host.name),
+        )
+    published = tuple(
+        (entry.host, entry.name, entry.value)
+        for entry in control.entries
+        if isinstance(entry, Published)
+    )
+    return pack(
+        Back(
+            result=result,
+            events=tuple(control.events),
+            entries=tuple(control.entries),
+            values=published,
+        )
+    )
