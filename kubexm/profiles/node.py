@@ -1,7 +1,8 @@
 """A Kubernetes node: what a machine needs before kubeadm or a distribution is put on it.
 
 The order is chosen for check mode (what rests on pending packages comes last) and for round trips
-(swap late and the host name last, because facts are read again after them).
+(swap late and the host name last, because facts are read again after them). A step that fails holds
+up only those that need it: without a network everything but the packages is done.
 """
 
 from __future__ import annotations
@@ -130,14 +131,14 @@ def prepare(inventory: Inventory, hosts: Iterable[Host]) -> Plan:
     return Plan(
         name="node.prepare",
         steps=(
-            Step(name="kernel", body=_kernel),
-            Step(name="files", body=_files),
-            Step(name="accounts", body=_accounts),
-            Step(name="names", body=_names),
-            Step(name="swap", body=_swap),
-            Step(name="packages", body=_packages),
-            Step(name="time", body=_time),
-            Step(name="hostname", body=_hostname),
+            Step(name="kernel", body=_kernel, needs=()),
+            Step(name="files", body=_files, needs=()),
+            Step(name="accounts", body=_accounts, needs=()),
+            Step(name="names", body=_names, needs=()),
+            Step(name="swap", body=_swap, needs=()),
+            Step(name="packages", body=_packages, needs=()),
+            Step(name="time", body=_time, needs=("files", "packages")),
+            Step(name="hostname", body=_hostname, needs=()),
         ),
     )
 

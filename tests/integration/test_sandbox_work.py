@@ -195,3 +195,37 @@ def test_the_main_job_prepares_three_sandboxes_and_then_finds_nothing_to_do(
     said = {one["host"]: one["stdout"] for one in ran if one["event"] == "command.ended"}
     assert said == {name: f"{name}\nenabled\n" for name in ("cp1", "w1", "w2")}
     assert differences(before, machine()) == []
+
+
+@pytest.mark.timeout(240)
+def test_without_a_network_everything_but_the_packages_is_done(project: Path) -> None:
+    cut = 'Acquire::http::Proxy "http://127.0.0.1:9"; Acquire::https::Proxy "http://127.0.0.1:9";'
+    # Nothing to install would need no network.
+    inv(
+        project,
+        *("hosts.run", "--limit", "cp1"),
+        f"echo '{cut}' >/etc/apt/apt.conf.d/99cut; rm -f /var/lib/apt/lists/*_Packages*; "
+        "dpkg --force-all --purge ethtool >/dev/null 2>&1; true",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "node.prepare", "--limit", "cp1", "--output", "plain"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "! cp1: package" in done.stdout
+    assert "127.0.0.1" in done.stdout
+    assert "hostname cp1: changed" in done.stdout
+    ran = inv(
+        project,
+        *("hosts.run", "--limit", "cp1"),
+        "cat /etc/hostname /etc/modules-load.d/kubernetes.conf; "
+        "stat -c %F /etc/kubernetes; id -un kube; grep cp1 /etc/hosts",
+    )
+    said = next(str(one["stdout"]) for one in ran if one["event"] == "command.ended")
+    for word in ("cp1\n", "br_netfilter\n", "directory\n", "kube\n", "203.0.113.11 cp1\n"):
+        assert word in said
