@@ -58,7 +58,7 @@ DEBIAN_PACKAGES = (
 REAL_PACKAGES = ("acl", "busybox", "iptables", "mksh", "opendoas", "tcsh")
 """Packages of Debian that hosts can install: a stand-in would hide what the tests look for."""
 
-NEWER_PACKAGES = ("sudo-rs",)
+NEWER_PACKAGES = ("e2fsprogs", "sudo-rs")
 """The same, of releases after bookworm."""
 
 PASSWORD = "p'a\"s$w\\o;r d*&|"
