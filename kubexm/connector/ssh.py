@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
     from kubexm.connector.endpoint import Endpoint
 
-_DROPS = 8
 _BACK_OFF_S = 0.25
 _LONGEST_S = 8.0
+_LONGEST_DROP_S = 1.0
+"""sshd's slots are free again within a second or so: whoever waits longer lets others pass."""
 _SLOT_PAUSES_S = (0.01, 0.04, 0.16)
 
 
@@ -272,13 +273,11 @@ def back_off(
     again within the time for one connection. Whatever else is out of reach is tried as often as
     the endpoint says.
     """
-    longest_s = min(_LONGEST_S, _BACK_OFF_S * 2.0**attempts)
+    dropped = isinstance(error, DroppedError)
+    longest_s = min(_LONGEST_DROP_S if dropped else _LONGEST_S, _BACK_OFF_S * 2.0**attempts)
     pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-    if attempts < endpoint.connect_attempts:
-        return pause_s
-    if isinstance(error, DroppedError) and attempts < _DROPS:
-        return pause_s if elapsed_s + pause_s <= endpoint.connect_timeout_s else None
-    return None
+    in_time = elapsed_s + pause_s <= endpoint.connect_timeout_s
+    return pause_s if attempts < endpoint.connect_attempts or (dropped and in_time) else None
 
 
 def _after(attempts: int, error: UnreachableError) -> UnreachableError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import getpass
 import logging
 import threading
 from dataclasses import replace
@@ -19,9 +21,11 @@ from kubexm.errors import ConnectError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fabric import Config, Connection
+    from fabric import Connection
+    from paramiko import SSHConfig
 
-_configuring = threading.Lock()
+_SSH_PORT = 22
+_reading = threading.Lock()
 
 
 class Target:
@@ -35,16 +39,41 @@ class Target:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.connection, self.settings = _configured(endpoint)
+        name = endpoint.address or endpoint.name
+        with _telling(endpoint):
+            found = _ssh_config().lookup(name)
+            self.settings = SshSettings.of(endpoint, found)
+            self.address = str(found["hostname"])
+            self.port = endpoint.port or int(found.get("port", _SSH_PORT))
+            self.user = endpoint.user or found.get("user") or getpass.getuser()
         self.endpoint = replace(
             endpoint,
             host_key_policy=self.settings.host_key_policy,
             connect_timeout_s=self.settings.connect_timeout_s,
             connect_attempts=self.settings.connect_attempts,
         )
-        self.address: str = self.connection.host
-        self.port: int = self.connection.port
-        self.user: str = self.connection.user
+
+    @functools.cached_property
+    def connection(self) -> Connection:
+        """Fabric's view of it, not yet opened.
+
+        Raises:
+            ConnectError: Fabric does not take the address.
+        """
+        from fabric import Config, Connection
+
+        with _telling(self.endpoint):
+            return Connection(
+                self.address,
+                user=self.user,
+                port=self.port,
+                # One for each connection, which writes into it: another would see it half merged.
+                config=Config(lazy=True, ssh_config=_ssh_config()),
+                gateway=False,
+                forward_agent=False,
+                connect_timeout=1,
+                connect_kwargs={"sock": None},
+            )
 
     def __str__(self) -> str:
         return f"{self.user}@{self.address} port {self.port}"
@@ -134,29 +163,12 @@ def _before(place: tuple[str, int], hops: tuple[Endpoint, ...]) -> tuple[Endpoin
     return hops
 
 
-def _configured(endpoint: Endpoint) -> tuple[Connection, SshSettings]:
-    from fabric import Connection
-
-    # Without a handler its tracebacks would reach the terminal (logging.lastResort). What the
-    # user's own logging configuration wants of it stays as it is.
-    logger = logging.getLogger("paramiko")
+@contextlib.contextmanager
+def _telling(endpoint: Endpoint) -> Iterator[None]:
+    """Make one error of ours of whatever the parsers of Fabric and paramiko stumble on."""
     try:
-        with _configuring:
-            if not logger.handlers:
-                logger.addHandler(logging.NullHandler())
-            config = _config(Path.home())
-        connection = Connection(
-            endpoint.address or endpoint.name,
-            user=endpoint.user or None,
-            port=endpoint.port or None,
-            config=config,
-            gateway=False,
-            forward_agent=False,
-            connect_timeout=1,
-            connect_kwargs={"sock": None},
-        )
-        return connection, SshSettings.of(endpoint, connection.ssh_config)
-    except Exception as error:  # Fabric and paramiko raise whatever their parser stumbles on
+        yield
+    except Exception as error:
         message = (
             f"the ssh configuration for {endpoint.address or endpoint.name} is of no use: {error}"
         )
@@ -167,11 +179,19 @@ def _configured(endpoint: Endpoint) -> tuple[Connection, SshSettings]:
         ) from error
 
 
-@functools.lru_cache(maxsize=4)
-def _config(home: Path) -> Config:
-    """Fabric's configuration with ssh_config in it, read once for a home directory."""
-    from fabric import Config
+def _ssh_config() -> SSHConfig:
+    """The configuration of the home directory; looking up in it changes nothing."""
+    # Without a handler its tracebacks would reach the terminal (logging.lastResort). What the
+    # user's own logging configuration wants of it stays as it is.
+    logger = logging.getLogger("paramiko")
+    with _reading:
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+        return _read(Path.home())
 
+
+@functools.lru_cache(maxsize=4)
+def _read(home: Path) -> SSHConfig:
     from kubexm.connector.ssh_config import read_ssh_config
 
-    return Config(lazy=True, ssh_config=read_ssh_config(home))
+    return read_ssh_config(home)

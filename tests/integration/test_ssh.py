@@ -432,7 +432,7 @@ class TestReach:
         with (
             listening(answer=b"") as port,
             pytest.raises(
-                UnreachableError, match=r"closes them before .* \([2-4] attempts\)"
+                UnreachableError, match=r"closes them before .* \([2-9] attempts\)"
             ) as caught,
         ):
             SshConnector(sshd.endpoint(port=port, connect_timeout_s=2)).connect()
