@@ -86,7 +86,6 @@ def test_vault_password_comes_from_file_environment_and_flag(
     source = str(GOOD / "hosts.yml")
     file = str(GOOD / "vault-password")
     for words, variables in (
-        (("--vault-password-file", file), {}),
         (("--vault-id", f"prod@{file}"), {}),
         ((), {"KUBEXM_VAULT_PASSWORD_FILE": file}),
         ((), {"KUBEXM_VAULT_PASSWORD": PASSWORD}),

@@ -34,6 +34,9 @@ class File:
             message = "this is a program, not an inventory in YAML"
             hint = "make it executable, and kubexm runs it: chmod +x"
             raise InventoryError(message, path=given, line=1, hint=hint)
+        if path.suffix == ".toml":
+            message = "is TOML, which is not read here"
+            raise InventoryError(message, path=given, hint="write it in YAML or INI")
         is_ini = path.suffix not in _YAML and ini.is_ini(content)
         if is_ini:
             root = ini.parse(content, problems)

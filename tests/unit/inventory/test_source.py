@@ -177,6 +177,11 @@ def test_directory_is_read_by_name_and_without_what_is_no_inventory(tmp_path: Pa
     assert inventory.host("a").variables == {"x": 2}
 
 
+def test_toml_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="is TOML, which is not read here"):
+        load(write(tmp_path / "hosts.toml", "[all.hosts]\nweb1 = {}\n"))
+
+
 @pytest.mark.parametrize("given", ["web1", ""])
 def test_what_is_no_source_is_told(given: str) -> None:
     with pytest.raises(InventoryError) as caught:

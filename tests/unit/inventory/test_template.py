@@ -77,6 +77,14 @@ def test_template_that_nobody_reads_may_be_anything(tmp_path: Path) -> None:
         variables["x"]
 
 
+def test_comparing_hosts_evaluates_nothing(tmp_path: Path) -> None:
+    text = "all: {hosts: {a: {x: '{{ gone }}', y: !secret 'cmd:touch asked'}}}"
+    first, second = (loaded(tmp_path, text).host("a") for _ in range(2))
+    assert first == first  # noqa: PLR0124 - it is about comparing
+    assert first != second  # of two loads, nobody knows whether the secrets are the same
+    assert not (tmp_path / "asked").exists()
+
+
 def test_connection_variables_are_templates_too(tmp_path: Path) -> None:
     inventory = loaded(
         tmp_path,
