@@ -75,6 +75,10 @@ class Run:
         """See `Control.halted`."""
         return self.progress.why_halted
 
+    def is_urgent(self) -> bool:
+        """See `Control.is_urgent`."""
+        return self.progress.is_urgent
+
     def wait(self, seconds: float) -> bool:
         """See `Control.wait`."""
         return self.progress.wait(seconds)

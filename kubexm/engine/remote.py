@@ -89,6 +89,9 @@ class _Collected:
     def halted(self) -> str:
         return ""
 
+    def is_urgent(self) -> bool:
+        return False
+
     def wait(self, seconds: float) -> bool:
         time.sleep(seconds)
         return False

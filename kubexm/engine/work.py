@@ -60,6 +60,10 @@ class Control(Protocol):
         """Why nothing more is to be begun; empty while the run goes on."""
         ...
 
+    def is_urgent(self) -> bool:
+        """Whether even owed work is not begun any more."""
+        ...
+
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until nothing more is to be begun; whether that is so."""
         ...
@@ -408,7 +412,7 @@ class Stint:
     def _repay(self) -> None:
         """Do the `on_change` work of the steps that are done, each piece once."""
         due, self._due = self._due, []
-        if not due or self._machine.session.broken:
+        if not due or self._machine.session.broken or self._control.is_urgent():
             return
         names = tuple(placed.name for placed in due)
         items: list[Item] = []
