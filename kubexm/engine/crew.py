@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kubexm.engine.control import tell_connected
 from kubexm.engine.event import (
     HostEnded,
     HostStarted,
@@ -15,6 +16,7 @@ from kubexm.engine.event import (
     RunInterrupted,
     StepEnded,
 )
+from kubexm.engine.executor import Abortable
 from kubexm.engine.fleet import as_error, now, status_of
 from kubexm.engine.parcel import pack, unpack
 from kubexm.engine.record import StepSettled
@@ -22,7 +24,7 @@ from kubexm.engine.remote import Parcel, carry
 from kubexm.engine.report import HostReport, HostStatus, StepReport, StepStatus
 from kubexm.engine.task import Result, skipped
 from kubexm.engine.trace import Trace, working_on
-from kubexm.engine.work import stint, tell_connected
+from kubexm.engine.work import stint
 from kubexm.errors import HostError
 from kubexm.plan import Cluster
 
@@ -146,6 +148,9 @@ class Crew:
         """Begin nothing more and let what is on the wire finish; again: drop it at once."""
         if self._is_interrupted:
             self._run.runtime.abort()
+            carrier: object = self._executor
+            if isinstance(carrier, Abortable):
+                carrier.abort()
             return
         self._is_interrupted = True
         self._run.emit(RunInterrupted(run=self._run.name, time=now()))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kubexm.engine.control import tell_connected
 from kubexm.engine.fleet import as_error
 from kubexm.engine.parcel import pack, unpack
 from kubexm.engine.record import WHOLE, Intended, Published
 from kubexm.engine.task import Result, skipped
-from kubexm.engine.work import stint, tell_connected
+from kubexm.engine.work import stint
 from kubexm.plan import Cluster, Values
 from kubexm.runtime import Runtime
 
@@ -97,6 +101,25 @@ class _Collected:
         return False
 
 
+@contextmanager
+def _abortable(runtime: Runtime) -> Iterator[None]:
+    """While it lasts, SIGTERM drops the runtime's sessions, so that work ends and is told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def abort(number: int, frame: object) -> None:
+        del number, frame
+        # not here: the work that was interrupted may hold the runtime's lock
+        threading.Thread(target=runtime.abort, name="kubexm-abort").start()
+
+    before = signal.signal(signal.SIGTERM, abort)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def carry(packed: bytes) -> bytes:
     """Open a host, do its task, close it: what an executor elsewhere calls.
 
@@ -113,7 +136,7 @@ def carry(packed: bytes) -> bytes:
     began = time.monotonic()
     try:
         runtime = Runtime(parcel.inventory, (task.host,), parcel.settings)
-        with runtime.open(task.host) as machine:
+        with _abortable(runtime), runtime.open(task.host) as machine:
             machine.pending = task.pending
             tell_connected(machine, control, parcel.run)
             cluster = Cluster(inventory=parcel.inventory)
