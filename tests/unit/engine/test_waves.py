@@ -130,21 +130,31 @@ def test_a_run_is_called_off_when_too_many_hosts_fail() -> None:
     assert report.exit_code() is ExitCode.FAILED
 
 
+def wait_for(told: list[str]) -> None:
+    limit = time.monotonic() + 60
+    while not told and time.monotonic() < limit:
+        time.sleep(0.01)
+
+
 def test_a_host_at_work_when_the_run_is_called_off_does_what_it_owes() -> None:
     village = Village(("a", "b"))
 
-    def wait_for_the_end_of_b(_host: str, _what: str) -> None:
-        limit = time.monotonic() + 30
-        while not ended and time.monotonic() < limit:
-            time.sleep(0.01)
+    def wait_for_the_end_of_b(_host: str, what: str) -> None:
+        begun.append(what)
+        wait_for(ended)
+
+    def wait_for_the_beginning_of_a(_host: str, _what: str) -> None:
+        wait_for(begun)
 
     class Ear:
         def on_event(self, event: Event) -> None:
             if isinstance(event, HostEnded):
                 ended.append(event.report.host)
 
+    begun: list[str] = []
     ended: list[str] = []
     village.slates["a"].before = wait_for_the_end_of_b
+    village.slates["b"].before = wait_for_the_beginning_of_a
     change = Step(
         name="change", selector="a", body=(Mark(name="change"),), on_change=(Ring(name="restart"),)
     )
