@@ -122,12 +122,21 @@ class Crew:
         """
         hosts = self._run.progress.hosts
         with self._plugin.start(max(1, min(self._forks, len(hosts)))) as self._executor:
-            self._hand_out(hosts)
+            try:
+                self._hand_out(hosts)
+            except KeyboardInterrupt:
+                # those that are out end; the others were never begun
+                self._run.progress.halt("the run was interrupted")
+                raise
+            pressed = heeded = 0
             while not self._idle.is_set():
                 try:
+                    while heeded < pressed:
+                        heeded += 1
+                        self._interrupt(again=heeded > 1)
                     self._wait()
                 except KeyboardInterrupt:
-                    self._interrupt()
+                    pressed += 1
         if self._faults:
             raise self._faults[0]
         return tuple(self._report(name) for name in hosts)
@@ -144,17 +153,17 @@ class Crew:
             self._limit = None
             self._hand_out(self._run.progress.halt(f"the run's {self._deadline_s:g} s were up"))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, *, again: bool) -> None:
         """Begin nothing more and let what is on the wire finish; again: drop it at once."""
-        if self._is_interrupted:
+        if not self._is_interrupted:
+            self._is_interrupted = True
+            self._run.emit(RunInterrupted(run=self._run.name, time=now()))
+        self._hand_out(self._run.progress.halt("the run was interrupted"))
+        if again:
             self._run.runtime.abort()
             carrier: object = self._executor
             if isinstance(carrier, Abortable):
                 carrier.abort()
-            return
-        self._is_interrupted = True
-        self._run.emit(RunInterrupted(run=self._run.name, time=now()))
-        self._hand_out(self._run.progress.halt("the run was interrupted"))
 
     def _hand_out(self, hosts: tuple[str, ...]) -> None:
         with self._lock:
