@@ -76,7 +76,7 @@ def test_the_example_of_the_documentation_is_a_plan(
     exec(compile(code, "plans.md", "exec", dont_inherit=True), names)  # noqa: S102 - our own text
     path = tmp_path / "hosts.yaml"
     path.write_text("web: {hosts: {a: , b: }}\n")
-    with Fleet(Flags(inventory=str(path), plan="tree")) as fleet:
+    with Fleet(Flags(inventory=(str(path),), plan="tree")) as fleet:
         names["web"].body.__wrapped__(fleet)  # type: ignore[attr-defined]
     shown = capsys.readouterr().out
     assert shown.startswith("web  [on web]")
