@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kubexm.engine.control import tell_connected
@@ -285,7 +286,7 @@ class Crew:
                 parcel = Parcel(
                     run=run.name,
                     task=task,
-                    inventory=run.runtime.inventory,
+                    inventory=self._inventory,
                     settings=run.runtime.settings,
                     values=run.values.known(),
                 )
@@ -300,6 +301,10 @@ class Crew:
             self._receive_later(task, future)
             return True
         return False
+
+    @cached_property
+    def _inventory(self) -> bytes:
+        return pack(self._run.runtime.inventory)
 
     def _receive_later(self, task: Task, future: Future[bytes]) -> None:
         future.add_done_callback(lambda done: self._visit(lambda: self._receive(task, done)))

@@ -36,14 +36,14 @@ class Parcel:
     Args:
         run: The run's id.
         task: What to do.
-        inventory: All hosts, for what steps may know of them.
+        inventory: All hosts, for what steps may know of them; packed, once for all parcels.
         settings: How to go about it.
         values: What steps have published so far: host, name and value.
     """
 
     run: str
     task: Task
-    inventory: Inventory
+    inventory: bytes
     settings: Settings
     values: tuple[tuple[str, str, Value], ...]
 
@@ -135,11 +135,12 @@ def carry(packed: bytes) -> bytes:
     values = Values(parcel.values)
     began = time.monotonic()
     try:
-        runtime = Runtime(parcel.inventory, (task.host,), parcel.settings)
+        inventory: Inventory = unpack(parcel.inventory)
+        runtime = Runtime(inventory, (task.host,), parcel.settings)
         with _abortable(runtime), runtime.open(task.host) as machine:
             machine.pending = task.pending
             tell_connected(machine, control, parcel.run)
-            cluster = Cluster(inventory=parcel.inventory)
+            cluster = Cluster(inventory=inventory)
             steps = stint(task, machine, cluster, values, control, run=parcel.run)
             result = Result(
                 steps=steps,

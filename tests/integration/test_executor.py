@@ -24,7 +24,8 @@ from kubexm.engine import (
     walk,
 )
 from kubexm.engine.parcel import pack, unpack
-from kubexm.errors import CommandError, PluginError, UsageError
+from kubexm.errors import CommandError, InventoryError, PluginError, UsageError
+from kubexm.inventory import load
 from kubexm.plan import Plan, Step
 from kubexm.runtime import Settings
 from kubexm.secret import Secret
@@ -110,6 +111,18 @@ def test_errors_and_secrets_cross_whole() -> None:
     assert isinstance(back[0], PluginError)
     assert (str(back[0]), back[0].group, back[0].hint) == ("no", "g", "h")
     assert back[1] == Secret("s")
+
+
+def test_the_variables_of_a_host_cross_as_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_text(
+        "all: {hosts: {a: {port: 80, url: 'http://x:{{ port }}', bad: '{{ nope }}'}}}\n"
+    )
+    variables = unpack(pack(load(path).host("a").variables))
+    assert variables["url"] == "http://x:80"
+    assert set(variables) >= {"port", "url", "bad"}
+    with pytest.raises(InventoryError, match="nope"):
+        variables["bad"]
 
 
 def test_a_second_interrupt_ends_other_processes_too(tmp_path: Path) -> None:
