@@ -6,8 +6,10 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from kubexm.engine.control import tell_connected
 from kubexm.engine.event import (
     HostEnded,
     HostStarted,
@@ -15,6 +17,7 @@ from kubexm.engine.event import (
     RunInterrupted,
     StepEnded,
 )
+from kubexm.engine.executor import Abortable
 from kubexm.engine.fleet import as_error, now, status_of
 from kubexm.engine.parcel import pack, unpack
 from kubexm.engine.record import StepSettled
@@ -22,7 +25,7 @@ from kubexm.engine.remote import Parcel, carry
 from kubexm.engine.report import HostReport, HostStatus, StepReport, StepStatus
 from kubexm.engine.task import Result, skipped
 from kubexm.engine.trace import Trace, working_on
-from kubexm.engine.work import stint, tell_connected
+from kubexm.engine.work import stint
 from kubexm.errors import HostError
 from kubexm.plan import Cluster
 
@@ -75,6 +78,10 @@ class Run:
         """See `Control.halted`."""
         return self.progress.why_halted
 
+    def is_urgent(self) -> bool:
+        """See `Control.is_urgent`."""
+        return self.progress.is_urgent
+
     def wait(self, seconds: float) -> bool:
         """See `Control.wait`."""
         return self.progress.wait(seconds)
@@ -116,12 +123,21 @@ class Crew:
         """
         hosts = self._run.progress.hosts
         with self._plugin.start(max(1, min(self._forks, len(hosts)))) as self._executor:
-            self._hand_out(hosts)
+            try:
+                self._hand_out(hosts)
+            except KeyboardInterrupt:
+                # those that are out end; the others were never begun
+                self._run.progress.halt("the run was interrupted")
+                raise
+            pressed = heeded = 0
             while not self._idle.is_set():
                 try:
+                    while heeded < pressed:
+                        heeded += 1
+                        self._interrupt(again=heeded > 1)
                     self._wait()
                 except KeyboardInterrupt:
-                    self._interrupt()
+                    pressed += 1
         if self._faults:
             raise self._faults[0]
         return tuple(self._report(name) for name in hosts)
@@ -138,14 +154,17 @@ class Crew:
             self._limit = None
             self._hand_out(self._run.progress.halt(f"the run's {self._deadline_s:g} s were up"))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, *, again: bool) -> None:
         """Begin nothing more and let what is on the wire finish; again: drop it at once."""
-        if self._is_interrupted:
-            self._run.runtime.abort()
-            return
-        self._is_interrupted = True
-        self._run.emit(RunInterrupted(run=self._run.name, time=now()))
+        if not self._is_interrupted:
+            self._is_interrupted = True
+            self._run.emit(RunInterrupted(run=self._run.name, time=now()))
         self._hand_out(self._run.progress.halt("the run was interrupted"))
+        if again:
+            self._run.runtime.abort()
+            carrier: object = self._executor
+            if isinstance(carrier, Abortable):
+                carrier.abort()
 
     def _hand_out(self, hosts: tuple[str, ...]) -> None:
         with self._lock:
@@ -267,7 +286,7 @@ class Crew:
                 parcel = Parcel(
                     run=run.name,
                     task=task,
-                    inventory=run.runtime.inventory,
+                    inventory=self._inventory,
                     settings=run.runtime.settings,
                     values=run.values.known(),
                 )
@@ -282,6 +301,10 @@ class Crew:
             self._receive_later(task, future)
             return True
         return False
+
+    @cached_property
+    def _inventory(self) -> bytes:
+        return pack(self._run.runtime.inventory)
 
     def _receive_later(self, task: Task, future: Future[bytes]) -> None:
         future.add_done_callback(lambda done: self._visit(lambda: self._receive(task, done)))

@@ -8,15 +8,18 @@ given parcels, so that what crosses must pickle.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kubexm.registry import EXECUTORS, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.synchronize import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,15 @@ class ExecutorPlugin:
 
     start: Callable[[int], Executor]
     shares_memory: bool
+
+
+@runtime_checkable
+class Abortable(Protocol):
+    """An optional ability of an executor: to drop work at once, for a second Ctrl-C."""
+
+    def abort(self) -> None:
+        """End what runs; its futures fail."""
+        ...
 
 
 def executor(name: str) -> ExecutorPlugin:
@@ -50,17 +62,34 @@ def _threads(workers: int) -> Executor:
     return ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host")
 
 
-def _processes(workers: int) -> Executor:
+class _Processes(ProcessPoolExecutor):
     """Fresh processes, no more than there are processors: each carries one host at a time."""
-    context = multiprocessing.get_context("spawn")
-    count = min(workers, multiprocessing.cpu_count())
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_deaf)
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._over = context.Event()
+        super().__init__(
+            min(workers, multiprocessing.cpu_count()),
+            mp_context=context,
+            initializer=_begin,
+            initargs=(self._over,),
+        )
+
+    def abort(self) -> None:
+        """See `Abortable`."""
+        self._over.set()
 
 
-def _deaf() -> None:
-    """Leave Ctrl-C to the process that hands out the work."""
+def _begin(over: Event) -> None:
+    """In a new process: Ctrl-C is for the one that hands out the work, which says when to end."""
+
+    def end() -> None:
+        over.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end, name="kubexm-end", daemon=True).start()
 
 
 threads = ExecutorPlugin(start=_threads, shares_memory=True)
-processes = ExecutorPlugin(start=_processes, shares_memory=False)
+processes = ExecutorPlugin(start=_Processes, shares_memory=False)

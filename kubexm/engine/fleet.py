@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -23,10 +24,12 @@ from kubexm.engine.report import HostReport, HostStatus, RunReport
 from kubexm.engine.trace import Trace, working_on
 from kubexm.errors import ConnectError, EscalationError, HostError, KubexmError
 from kubexm.inventory import Host
+from kubexm.plan import exceeds
 from kubexm.runner import Outcome, Status, first_error
 
 if TYPE_CHECKING:
     from kubexm.engine.bus import Bus
+    from kubexm.plan import Amount
     from kubexm.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -72,14 +75,17 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
     """
     began = time.monotonic()
     hosts = runtime.hosts
+    settings = runtime.settings
     names = tuple(host.name for host in hosts)
-    check = runtime.settings.check
-    bus.emit(RunStarted(run=run, time=now(), plan=plan, hosts=names, check=check))
+    bus.emit(RunStarted(run=run, time=now(), plan=plan, hosts=names, check=settings.check))
+    limits = _Limits(len(hosts), settings.max_fail)
     interrupted = False
-    workers = max(1, min(runtime.settings.forks, len(hosts)))
+    workers = max(1, min(settings.forks, len(hosts)))
     with ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host") as pool:
-        futures = [pool.submit(_host, host, bus, run, work) for host in hosts]
+        futures = [pool.submit(_host, host, bus, run, work, limits) for host in hosts]
         try:
+            wait(futures, settings.deadline_s or None)
+            limits.called_off.set()
             wait(futures)
         except KeyboardInterrupt:
             interrupted = True
@@ -92,12 +98,35 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
     report = RunReport(
         run=run,
         hosts=reports,
-        check=check,
+        check=settings.check,
         interrupted=interrupted,
         duration_s=time.monotonic() - began,
     )
     bus.emit(RunEnded(run=run, time=now(), report=report))
     return report
+
+
+class _Limits:
+    """Whether further hosts are begun. `_lock` guards the number of those that failed.
+
+    Args:
+        total: Hosts of the run.
+        max_fail: See `Settings.max_fail`.
+    """
+
+    def __init__(self, total: int, max_fail: Amount | None) -> None:
+        self._total = total
+        self._max_fail = max_fail
+        self._failed = 0
+        self._lock = threading.Lock()
+        self.called_off = threading.Event()
+
+    def count(self, report: HostReport) -> None:
+        """A host has ended."""
+        with self._lock:
+            self._failed += report.error is not None
+            if self._max_fail is not None and exceeds(self._failed, self._max_fail, self._total):
+                self.called_off.set()
 
 
 def _stop(futures: list[Future[HostReport]], runtime: Runtime) -> None:
@@ -134,8 +163,10 @@ def as_error(problem: Exception, host: str) -> KubexmError:
     )
 
 
-def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
+def _host(host: Host, bus: Bus, run: str, work: Work, limits: _Limits) -> HostReport:
     """One host's whole part. The one place that catches broadly: no host fails another."""
+    if limits.called_off.is_set():
+        return _interrupted(host)
     began = time.monotonic()
     bus.emit(HostStarted(run=run, time=now(), host=host.name))
     part = Part()
@@ -160,6 +191,7 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
         error=error,
         trips=part.trips,
     )
+    limits.count(report)
     bus.emit(HostEnded(run=run, time=now(), report=report))
     return report
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from kubexm.errors import KubexmError, UsageError
+from kubexm.inventory.sealed import Sealed
+from kubexm.inventory.variables import Variables
 from kubexm.secret import Secret
 
 
@@ -43,12 +46,52 @@ class _Packer(pickle.Pickler):
         match obj:
             case MappingProxyType():
                 return _view, (dict(obj),)
+            case Variables():
+                return _variables(obj)
+            case Sealed():
+                return Secret, (obj.open().reveal(),)
             case Secret():
                 return Secret, (obj.reveal(),)
             case KubexmError():
                 return _error, (type(obj), obj.args, obj.__dict__, obj.__cause__)
             case _:
                 return NotImplemented
+
+
+class _Read(Mapping[str, object]):
+    """The variables of a host as they were read before they crossed.
+
+    Args:
+        values: By name.
+        faults: Why the others could not be read; told when somebody asks for them.
+    """
+
+    def __init__(self, values: dict[str, object], faults: dict[str, KubexmError]) -> None:
+        self._values = values
+        self._faults = faults
+
+    def __getitem__(self, name: str) -> object:
+        if name in self._faults:
+            raise self._faults[name]
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._values, *self._faults))
+
+    def __len__(self) -> int:
+        return len(self._values) + len(self._faults)
+
+
+def _variables(variables: Variables) -> tuple[type[_Read], tuple[object, object]]:
+    """Templates and sealed secrets are evaluated here: only here their sources are at hand."""
+    values: dict[str, object] = {}
+    faults: dict[str, KubexmError] = {}
+    for name in variables:
+        try:
+            values[name] = variables[name]
+        except KubexmError as error:
+            faults[name] = error
+    return _Read, (values, faults)
 
 
 def _view(items: dict[object, object]) -> MappingProxyType[object, object]:

@@ -135,6 +135,7 @@ class Progress:
         self._failed = 0
         self._halted = threading.Event()
         self._why = ""
+        self._is_urgent = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -146,17 +147,23 @@ class Progress:
         """Why nothing more is begun; empty while the run goes on."""
         return self._why
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether even owed work is not begun any more: it stays owed."""
+        return self._is_urgent
+
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until nothing more is to be begun; whether that is so."""
         return self._halted.wait(seconds)
 
     def halt(self, why: str) -> tuple[str, ...]:
-        """Begin nothing more; the first reason counts.
+        """Begin nothing more, not even owed work; the first reason counts.
 
         Returns:
             The hosts that were waiting; they are to be taken on, to their end.
         """
         with self._lock:
+            self._is_urgent = True
             self._halt(why)
             return self._woken()
 

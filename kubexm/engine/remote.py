@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kubexm.engine.control import tell_connected
 from kubexm.engine.fleet import as_error
 from kubexm.engine.parcel import pack, unpack
 from kubexm.engine.record import WHOLE, Intended, Published
 from kubexm.engine.task import Result, skipped
-from kubexm.engine.work import stint, tell_connected
+from kubexm.engine.work import stint
 from kubexm.plan import Cluster, Values
 from kubexm.runtime import Runtime
 
@@ -32,14 +36,14 @@ class Parcel:
     Args:
         run: The run's id.
         task: What to do.
-        inventory: All hosts, for what steps may know of them.
+        inventory: All hosts, for what steps may know of them; packed, once for all parcels.
         settings: How to go about it.
         values: What steps have published so far: host, name and value.
     """
 
     run: str
     task: Task
-    inventory: Inventory
+    inventory: bytes
     settings: Settings
     values: tuple[tuple[str, str, Value], ...]
 
@@ -89,9 +93,31 @@ class _Collected:
     def halted(self) -> str:
         return ""
 
+    def is_urgent(self) -> bool:
+        return False
+
     def wait(self, seconds: float) -> bool:
         time.sleep(seconds)
         return False
+
+
+@contextmanager
+def _abortable(runtime: Runtime) -> Iterator[None]:
+    """While it lasts, SIGTERM drops the runtime's sessions, so that work ends and is told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def abort(number: int, frame: object) -> None:
+        del number, frame
+        # not here: the work that was interrupted may hold the runtime's lock
+        threading.Thread(target=runtime.abort, name="kubexm-abort").start()
+
+    before = signal.signal(signal.SIGTERM, abort)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def carry(packed: bytes) -> bytes:
@@ -109,11 +135,12 @@ def carry(packed: bytes) -> bytes:
     values = Values(parcel.values)
     began = time.monotonic()
     try:
-        runtime = Runtime(parcel.inventory, (task.host,), parcel.settings)
-        with runtime.open(task.host) as machine:
+        inventory: Inventory = unpack(parcel.inventory)
+        runtime = Runtime(inventory, (task.host,), parcel.settings)
+        with _abortable(runtime), runtime.open(task.host) as machine:
             machine.pending = task.pending
             tell_connected(machine, control, parcel.run)
-            cluster = Cluster(inventory=parcel.inventory)
+            cluster = Cluster(inventory=inventory)
             steps = stint(task, machine, cluster, values, control, run=parcel.run)
             result = Result(
                 steps=steps,

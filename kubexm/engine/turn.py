@@ -28,6 +28,8 @@ class Turn:
         finished: Procedures that need not be done again when the step is.
         tries: Attempts so far.
         limit: When its time is up, by `time.monotonic`.
+        foregone: How it ends without anything being asked of the host.
+        reason: Why, then.
     """
 
     placed: Placed
@@ -35,6 +37,8 @@ class Turn:
     finished: set[int] = field(default_factory=set)
     tries: int = 0
     limit: float | None = None
+    foregone: StepStatus | None = None
+    reason: str = ""
     _is_planned: bool = False
     _began: float = 0
     _kept: Attempt = ()
@@ -59,9 +63,23 @@ class Turn:
         """Whether its policy has it tried again."""
         return self.tries <= self.placed.step.retry.times
 
+    @property
+    def status(self) -> StepStatus:
+        """Of a step that is done."""
+        if self.foregone is not None:
+            return self.foregone
+        return StepStatus.CHANGED if self.changed else StepStatus.OK
+
+    def forgo(self, status: StepStatus, reason: str) -> None:
+        """When its turn comes nothing is asked of the host."""
+        self.items = ()
+        self.foregone = status
+        self.reason = reason
+
     def plan(self, items: tuple[Item, ...]) -> None:
         """Its items are known."""
         self.items = items
+        self.foregone, self.reason = None, ""
         self._is_planned = True
 
     def begin(self, moment: float) -> None:
@@ -102,7 +120,7 @@ class Turn:
         if any(outcome.failed for outcome in attempt):
             return first_error(attempt) or HostError(f"{self.placed.name} failed")
         until = self.placed.step.retry.until
-        if until is None or check or until(attempt):
+        if until is None or check or self.foregone is not None or until(attempt):
             return None
         self.finished.clear()
         times = "attempt" if self.tries == 1 else "attempts"
@@ -112,10 +130,6 @@ class Turn:
     def next_delay_s(self) -> float:
         """How long to wait before the next attempt."""
         return self.placed.step.retry.delay_before(self.tries)
-
-    def status(self) -> StepStatus:
-        """Of a step that is done."""
-        return StepStatus.CHANGED if self.changed else StepStatus.OK
 
     def status_of_failure(self, attempt: Attempt) -> StepStatus:
         """Of a step that is not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from kubexm.engine.control import tell_connected
 from kubexm.engine.crew import Crew, Run
 from kubexm.engine.event import RunEnded, RunStarted
 from kubexm.engine.executor import executor
@@ -12,7 +13,6 @@ from kubexm.engine.fleet import Part, as_error, new_run_id, now, side_by_side
 from kubexm.engine.progress import Progress
 from kubexm.engine.record import Nowhere, Past, RunBegan, RunSettled
 from kubexm.engine.report import RunReport
-from kubexm.engine.work import tell_connected
 from kubexm.plan import Values, digest
 
 if TYPE_CHECKING:

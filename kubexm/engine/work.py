@@ -5,22 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from kubexm.engine.event import (
-    HostConnected,
-    HostNotice,
-    HostPlanned,
-    OperationEnded,
-    StepEnded,
-)
+from kubexm.engine.attempt import Attempts
+from kubexm.engine.event import HostPlanned, OperationEnded, StepEnded
 from kubexm.engine.fleet import as_error, now
 from kubexm.engine.record import (
-    OWED,
-    WHOLE,
-    Intended,
-    ProcedureEnded,
-    Published,
     Repaid,
     StepSettled,
 )
@@ -28,41 +18,17 @@ from kubexm.engine.report import StepReport, StepStatus
 from kubexm.engine.task import DONE, doom, obstacle
 from kubexm.engine.turn import Attempt, Turn
 from kubexm.errors import (
-    DeadlineError,
     HostError,
     KubexmError,
-    UnsupportedError,
 )
-from kubexm.plan import Shared, StepContext, UnpublishedError, items_of
-from kubexm.runner import Operation, Outcome, Status, first_error
+from kubexm.plan import UnpublishedError, items_of
+from kubexm.runner import Status, first_error
 
 if TYPE_CHECKING:
-    from kubexm.engine.event import Event
-    from kubexm.engine.record import Entry
+    from kubexm.engine.control import Control
     from kubexm.engine.task import Task
-    from kubexm.plan import Body, Cluster, Item, Placed, Value, Values
+    from kubexm.plan import Body, Cluster, Item, Placed, Values
     from kubexm.runner import Host as OpenHost
-    from kubexm.runner import Procedure
-
-
-class Control(Protocol):
-    """What a host's work needs of the run around it."""
-
-    def emit(self, event: Event) -> None:
-        """Tell the listeners."""
-        ...
-
-    def record(self, entry: Entry) -> None:
-        """Tell the journal; see `Recorder.record`."""
-        ...
-
-    def halted(self) -> str:
-        """Why nothing more is to be begun; empty while the run goes on."""
-        ...
-
-    def wait(self, seconds: float) -> bool:
-        """Wait so long, or until nothing more is to be begun; whether that is so."""
-        ...
 
 
 class Stint:
@@ -90,12 +56,9 @@ class Stint:
         self._task = task
         self._host = task.host
         self._machine = machine
-        self._cluster = cluster
-        self._values = values
         self._control = control
         self._run = run
-        self._limit = None if task.limit_s is None else time.monotonic() + task.limit_s
-        self._patience_s = machine.deadline_s
+        self._attempts = Attempts(task, machine, cluster, values, control)
         self._fate = dict(task.fate)
         self._queue: deque[Turn] = deque(Turn(placed=placed) for placed in task.steps)
         self._reports: dict[str, StepReport] = {}
@@ -139,7 +102,7 @@ class Stint:
         return self.reports()
 
     def _halted(self) -> str:
-        if self._limit is not None and time.monotonic() >= self._limit:
+        if self._attempts.is_late:
             return "the run's time was up"
         return self._control.halted()
 
@@ -155,23 +118,26 @@ class Stint:
             if self._is_settled_at_once(turn):
                 self._queue.popleft()
                 continue
-            context = self._context(turn.placed.name)
+            context = self._attempts.context(turn.placed.name)
             try:
                 is_needed = all(holds(context) for holds in turn.placed.conditions)
                 items = turn.placed.step.items(context) if is_needed else ()
             except UnpublishedError as error:
+                if self._machine.check:
+                    # nobody could have made the value
+                    turn.forgo(StepStatus.UNPREDICTED, str(error))
+                    group.append(self._queue.popleft())
+                    continue
                 self._queue.popleft()
-                self._unreadable(turn, group, error)
+                self._refuse(turn, group, error)
                 continue
             except Exception as problem:  # noqa: BLE001 - a body is its author's code
                 self._queue.popleft()
                 self._refuse(turn, group, as_error(problem, self._host.name))
                 continue
-            if not is_needed:
-                self._queue.popleft()
-                self._settle(turn, StepStatus.NOT_NEEDED, reason="its condition does not hold")
-                continue
             turn.plan(items)
+            if not is_needed:
+                turn.forgo(StepStatus.NOT_NEEDED, "its condition does not hold")
             if group and turn.has_procedures:
                 break
             group.append(self._queue.popleft())
@@ -199,13 +165,6 @@ class Stint:
             return True
         return False
 
-    def _unreadable(self, turn: Turn, group: list[Turn], error: UnpublishedError) -> None:
-        """A step reads a value that is not there; in check mode nobody could have made it."""
-        if self._machine.check:
-            self._settle(turn, StepStatus.UNPREDICTED, reason=str(error))
-        else:
-            self._refuse(turn, group, error)
-
     def _refuse(self, turn: Turn, group: list[Turn], error: KubexmError) -> None:
         """A step cannot even be asked for: then nothing that would share its trips is begun."""
         why = f"{turn.placed.name} failed before anything was changed"
@@ -213,17 +172,6 @@ class Stint:
             self._settle(earlier, StepStatus.SKIPPED, reason=why)
         group.clear()
         self._settle(turn, StepStatus.FAILED, error=error)
-
-    def _context(self, step: str) -> StepContext:
-        host = self._host.name
-
-        def published(name: str, value: Value) -> None:
-            self._control.record(Published(host=host, step=step, name=name, value=value))
-
-        shared = Shared(host=host, values=self._values, published=published)
-        return StepContext(
-            host=self._host, facts=self._machine.facts, cluster=self._cluster, shared=shared
-        )
 
     # -- doing it
 
@@ -236,9 +184,9 @@ class Stint:
             if self._machine.session.broken:
                 self._machine.reconnect()
             if group[0].has_procedures:
-                attempts = [self._in_turn(group[0])]
+                attempts = [self._attempts.in_turn(group[0])]
             else:
-                attempts = self._together(group)
+                attempts = self._attempts.together(group)
         except Exception as problem:  # noqa: BLE001 - a handler or a procedure may have a fault
             self._not_begun(group, as_error(problem, self._host.name))
             return
@@ -246,7 +194,7 @@ class Stint:
             turn.take(attempt)
             error = turn.error(attempt, check=self._machine.check)
             if error is None:
-                self._settle(turn, turn.status())
+                self._settle(turn, turn.status, reason=turn.reason)
                 continue
             if self._again(turn):
                 self._put_back(group[number + 1 :])
@@ -273,90 +221,9 @@ class Stint:
             turn.retract()
             self._queue.appendleft(turn)
 
-    def _together(self, group: list[Turn]) -> list[Attempt]:
-        """One convergence for all operations of several steps; their outcomes, step by step."""
-        wanted = [(turn, item) for turn in group for item in range(len(turn.items))]
-        operations = [op for turn in group for op in turn.operations]
-        self._arm(group[0])
-
-        def announce(positions: tuple[int, ...]) -> None:
-            for turn in group:
-                items = [wanted[at][1] for at in positions if wanted[at][0] is turn]
-                if items:
-                    self._intend(turn, items)
-
-        outcomes = self._machine.converge(*operations, announce=announce)
-        attempts, at = [], 0
-        for turn in group:
-            attempts.append(outcomes[at : at + len(turn.items)])
-            at += len(turn.items)
-        return attempts
-
-    def _in_turn(self, turn: Turn) -> Attempt:
-        """A step with procedures: each by itself, the operations between them together."""
-        found: list[Outcome] = []
-        while len(found) < len(turn.items) and not any(outcome.failed for outcome in found):
-            at = len(found)
-            self._arm(turn)
-            item = turn.items[at]
-            if not isinstance(item, Operation):
-                found.append(self._procedure(turn, at, item))
-                continue
-            operations = turn.operations_from(at)
-
-            def announce(positions: tuple[int, ...], at: int = at) -> None:
-                self._intend(turn, [at + position for position in positions])
-
-            found += self._machine.converge(*operations, announce=announce)
-        found += [
-            Outcome(operation=item, status=Status.SKIPPED) for item in turn.items[len(found) :]
-        ]
-        return tuple(found)
-
-    def _procedure(self, turn: Turn, at: int, procedure: Procedure) -> Outcome:
-        name = turn.placed.name
-        key = (self._host.name, name, at)
-        if at in turn.finished or key in self._task.past.procedures:
-            return Outcome(operation=procedure, status=Status.OK, notes=("done before",))
-        handed_out = (self._host.name, name, WHOLE)
-        is_unknown = not self._task.past.unknown.isdisjoint({key, handed_out})
-        if is_unknown and not procedure.repeatable:
-            error = HostError(
-                f"{procedure.label()}: it was begun earlier, and nobody saw how it ended",
-                hint="look at the host, then say what you saw: "
-                f"inv runs.settle {self._host.name} {name} done (or: again)",
-            )
-            return Outcome(operation=procedure, status=Status.UNKNOWN, error=error)
-        if not self._machine.check:
-            self._intend(turn, [at], procedure=True)
-        outcome = self._machine.perform(procedure)
-        if not self._machine.check:
-            self._publish(name, outcome)
-            ended = ProcedureEnded(host=self._host.name, step=name, item=at, outcome=outcome)
-            self._control.record(ended)
-        if not outcome.failed:
-            turn.finished.add(at)
-        return outcome
-
-    def _publish(self, step: str, outcome: Outcome) -> None:
-        shared = self._context(step).shared
-        for name, value in outcome.values.items():
-            shared.publish(name, value)
-
-    def _intend(self, turn: Turn, items: list[int], *, procedure: bool = False) -> None:
-        entry = Intended(
-            host=self._host.name,
-            step=turn.placed.name,
-            item=items[0],
-            labels=tuple(turn.items[item].label() for item in items),
-            procedure=procedure,
-            owes=bool(turn.placed.step.on_change),
-        )
-        self._control.record(entry)
-
     def _not_begun(self, group: list[Turn], error: KubexmError) -> None:
         """Nothing of these steps was done; the error belongs to one of them."""
-        culprit = self._culprit(group, error)
+        culprit = self._attempts.culprit(group, error)
         at = group.index(culprit)
         before, behind = group[:at], group[at + 1 :]
         self._put_back(behind)
@@ -366,49 +233,22 @@ class Stint:
             return
         self._refuse(culprit, before, error)
 
-    def _culprit(self, group: list[Turn], error: KubexmError) -> Turn:
-        if isinstance(error, UnsupportedError):
-            for turn in group:
-                for operation in turn.operations:
-                    try:
-                        self._machine.handler(operation)
-                    except KubexmError:
-                        return turn
-        return next((turn for turn in group if turn.items), group[0])
-
     def _again(self, turn: Turn) -> bool:
         """Whether to try a step again; waits before that."""
         if self._machine.check or not turn.has_tries_left:
             return False
-        left_s = self._left_s(turn)
+        left_s = self._attempts.left_s(turn)
         delay_s = turn.next_delay_s()
         if left_s is not None and delay_s >= left_s:
             return False
         return not self._control.wait(delay_s)
-
-    def _arm(self, turn: Turn) -> None:
-        """Set the deadline of the next trip.
-
-        Raises:
-            DeadlineError: There is no time left for it.
-        """
-        left_s = self._left_s(turn)
-        if left_s is not None and left_s <= 0:
-            message = f"no time was left for {turn.placed.name}"
-            raise DeadlineError(message, hint="give it a longer timeout_s, or the run more time")
-        patience_s = self._patience_s
-        self._machine.deadline_s = patience_s if left_s is None else min(patience_s, left_s)
-
-    def _left_s(self, turn: Turn) -> float | None:
-        limits = [limit for limit in (self._limit, turn.limit) if limit is not None]
-        return min(limits) - time.monotonic() if limits else None
 
     # -- what is owed
 
     def _repay(self) -> None:
         """Do the `on_change` work of the steps that are done, each piece once."""
         due, self._due = self._due, []
-        if not due or self._machine.session.broken:
+        if not due or self._machine.session.broken or self._control.is_urgent():
             return
         names = tuple(placed.name for placed in due)
         items: list[Item] = []
@@ -416,7 +256,7 @@ class Stint:
             for placed in due:
                 found = self._items(placed.step.on_change, placed.name)
                 items += [item for item in found if item not in items]
-            outcomes = self._owed(names, items)
+            outcomes = self._attempts.owed(names, items)
             error: KubexmError | None = first_error(outcomes)
         except Exception as problem:  # noqa: BLE001 - as in `_do`
             outcomes, error = (), as_error(problem, self._host.name)
@@ -436,26 +276,7 @@ class Stint:
             self._reports[name] = report
 
     def _items(self, body: Body, step: str) -> tuple[Item, ...]:
-        return items_of(body, self._context(step))
-
-    def _owed(self, names: tuple[str, ...], items: list[Item]) -> tuple[Outcome, ...]:
-        """Operations together, procedures one by one, up to the first failure."""
-        turn = Turn(placed=next(p for p in self._task.steps if p.name == names[0]))
-        turn.plan(tuple(items))
-        labels = tuple(item.label() for item in items)
-        if not self._machine.check:
-            for name in names:
-                entry = Intended(host=self._host.name, step=name, item=OWED, labels=labels)
-                self._control.record(entry)
-        self._machine.deadline_s = self._patience_s
-        found: list[Outcome] = []
-        while len(found) < len(items) and not any(outcome.failed for outcome in found):
-            item = items[len(found)]
-            if isinstance(item, Operation):
-                found += self._machine.converge(*turn.operations_from(len(found)))
-            else:
-                found.append(self._machine.perform(item))
-        return tuple(found)
+        return items_of(body, self._attempts.context(step))
 
     # -- how it ended
 
@@ -539,18 +360,3 @@ def stint(
         return work.run()
     except Exception as problem:  # noqa: BLE001 - the engine's per-host border (DESIGN §9)
         return work.fail(problem)
-
-
-class Emits(Protocol):
-    """Where events go: a `Bus`, or a `Control`."""
-
-    def emit(self, event: Event) -> None:
-        """Tell the listeners."""
-        ...
-
-
-def tell_connected(machine: OpenHost, control: Emits, run: str) -> None:
-    """The events of a host that has just been opened."""
-    control.emit(HostConnected(run=run, time=now(), host=machine.name))
-    for notice in machine.notices:
-        control.emit(HostNotice(run=run, time=now(), host=machine.name, message=notice))

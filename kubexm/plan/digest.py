@@ -14,6 +14,8 @@ from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING
 
+from kubexm.inventory.sealed import Sealed
+from kubexm.inventory.variables import Variables
 from kubexm.secret import REDACTED, Secret
 
 if TYPE_CHECKING:
@@ -42,8 +44,11 @@ def _words(  # noqa: PLR0912 - a case for each kind of value
     match value:
         case None | bool() | int() | float() | str() | bytes():
             yield f"{type(value).__name__} {value!r}"
-        case Secret():
+        case Secret() | Sealed():
             yield REDACTED
+        case Variables():
+            # as they are written: a digest must not open secrets, nor fail where nobody reads
+            yield from _words(value.raw, within)
         case Enum():
             yield f"{type(value).__qualname__}.{value.name}"
         case tuple() | list():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kubexm.engine import Bus, walk
+from kubexm.inventory import load
 from kubexm.plan import Plan, Step
 from kubexm.runner.operations import CommandRun, FileContent
 from kubexm.runner.procedures import RunCommand
+from kubexm.runtime import Runtime, Settings
 from kubexm.secret import Secret
 
 if TYPE_CHECKING:
@@ -43,3 +48,18 @@ PLAN = Plan(
         Step(name="use", body=use, awaits=("token",)),
     ),
 )
+
+
+def work_long(directory: Path) -> None:
+    """Walk a plan with one long command, and say how that ended."""
+    inventory = load(directory / "hosts.yaml")
+    runtime = Runtime(inventory, inventory.hosts, Settings(executor="processes"))
+    command = f"cd {directory}; touch at-work; sleep 50; touch done"
+    step = Step(name="s", body=(RunCommand(command=command),))
+    with Bus([]) as bus:
+        report = walk(Plan(name="p", steps=(step,)), runtime, bus)
+    sys.stdout.write(f"{report.hosts[0].status.value} {int(report.exit_code())}\n")
+
+
+if __name__ == "__main__":
+    work_long(Path(sys.argv[1]))

@@ -253,3 +253,61 @@ def test_an_interrupt_lets_the_host_at_work_finish_and_starts_no_other(tmp_path:
     output, _ = process.communicate(timeout=20)
     assert output.split() == ["['changed',", "'interrupted',", "'interrupted']", "130"]
     assert (tmp_path / "done").exists()
+
+
+STEPS = """
+import sys
+from pathlib import Path
+from kubexm.engine import Bus, walk
+from kubexm.inventory import load
+from kubexm.plan import Plan, Step
+from kubexm.runner.procedures import RunCommand
+from kubexm.runtime import Runtime, Settings
+
+directory = Path(sys.argv[1])
+inventory = load(directory / "hosts.yaml")
+runtime = Runtime(inventory, inventory.hosts, Settings())
+def run(command):
+    return (RunCommand(command=f"cd {directory}; {command}"),)
+steps = (
+    Step(name="one", body=run(sys.argv[2]), on_change=run("touch restarted")),
+    Step(name="two", body=run("touch two")),
+)
+with Bus([]) as bus:
+    report = walk(Plan(name="p", steps=steps), runtime, bus)
+(host,) = report.hosts
+print(host.status.value, int(report.exit_code()), *(s.status.value for s in host.steps), sep=",")
+print([step.owes for step in host.steps])
+"""
+
+
+def interrupted(directory: Path, command: str, times: int) -> list[str]:
+    """What a run says that gets Ctrl-C so many times while its first step is at work."""
+    runtime_of(directory, ("a",))
+    process = subprocess.Popen(
+        [sys.executable, "-c", STEPS, str(directory), command], stdout=subprocess.PIPE, text=True
+    )
+    limit = time.monotonic() + 60
+    while not (directory / "at-work").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    for _ in range(times):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+    output, _ = process.communicate(timeout=60)
+    return output.splitlines()
+
+
+def test_an_interrupt_lets_what_is_on_the_wire_finish_and_begins_nothing(tmp_path: Path) -> None:
+    said = interrupted(tmp_path, "touch at-work; sleep 2; touch one", times=1)
+    assert said == ["interrupted,130,changed,not reached", "[True, False]"]
+    assert (tmp_path / "one").exists()
+    assert not (tmp_path / "restarted").exists()
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_second_interrupt_drops_what_is_on_the_wire(tmp_path: Path) -> None:
+    began = time.monotonic()
+    said = interrupted(tmp_path, "touch at-work; sleep 50; touch one", times=2)
+    assert said == ["failed,130,unknown,not reached", "[True, False]"]
+    assert time.monotonic() - began < 45
+    assert not (tmp_path / "one").exists()

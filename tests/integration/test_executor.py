@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,12 +24,14 @@ from kubexm.engine import (
     walk,
 )
 from kubexm.engine.parcel import pack, unpack
-from kubexm.errors import CommandError, PluginError, UsageError
+from kubexm.errors import CommandError, InventoryError, PluginError, UsageError
+from kubexm.inventory import load
 from kubexm.plan import Plan, Step
 from kubexm.runtime import Settings
 from kubexm.secret import Secret
 from tests.integration.carried import PLAN
 from tests.integration.test_engine import Recorder, runtime_of
+from tests.tasks import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +111,30 @@ def test_errors_and_secrets_cross_whole() -> None:
     assert isinstance(back[0], PluginError)
     assert (str(back[0]), back[0].group, back[0].hint) == ("no", "g", "h")
     assert back[1] == Secret("s")
+
+
+def test_the_variables_of_a_host_cross_as_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yaml"
+    path.write_text(
+        "all: {hosts: {a: {port: 80, url: 'http://x:{{ port }}', bad: '{{ nope }}'}}}\n"
+    )
+    variables = unpack(pack(load(path).host("a").variables))
+    assert variables["url"] == "http://x:80"
+    assert set(variables) >= {"port", "url", "bad"}
+    with pytest.raises(InventoryError, match="nope"):
+        variables["bad"]
+
+
+def test_a_second_interrupt_ends_other_processes_too(tmp_path: Path) -> None:
+    runtime_of(tmp_path, ("a",))
+    command = [sys.executable, "-m", "tests.integration.carried", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 60
+    while not (tmp_path / "at-work").exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+    output, _ = process.communicate(timeout=60)
+    assert output.split() == ["failed", "130"]
+    assert not (tmp_path / "done").exists()

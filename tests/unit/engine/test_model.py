@@ -78,7 +78,7 @@ def body_of(sketch: Sketch) -> Callable[[StepContext], Iterable[Operation]]:
     away=st.frozensets(st.sampled_from(HOSTS), max_size=1),
     forks=st.sampled_from([1, 2, 50]),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_walk_comes_to_what_the_reference_says(
     sketches: list[Sketch], away: frozenset[str], forks: int
 ) -> None:
@@ -94,8 +94,11 @@ def test_a_walk_comes_to_what_the_reference_says(
     assert set(did) == {key for key, end in expected.items() if end in ("changed", "failed")}
     for host in report.hosts:
         ends = [step.status.value for step in host.steps]
-        is_away = host.host in away and bool(host.steps)
-        assert (host.status is HostStatus.UNREACHABLE) == is_away
+        if host.host in away and host.steps:
+            # one of whose steps none may be begun is not even connected to
+            assert host.status in (HostStatus.UNREACHABLE, HostStatus.STOPPED)
+        else:
+            assert host.status is not HostStatus.UNREACHABLE
         assert (host.status is HostStatus.FAILED) == ("failed" in ends)
     order_holds(sketches, did)
 

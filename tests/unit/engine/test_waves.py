@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kubexm.engine import ExitCode, HostStatus, StepStatus
+from kubexm.engine import ExitCode, HostEnded, HostStatus, StepStatus
 from kubexm.plan import Plan, Step
 from kubexm.runtime import Settings
 from kubexm.ui import Look
@@ -15,7 +16,7 @@ from tests.unit.engine.marks import ALWAYS, Mark, Ring, Village
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kubexm.engine import RunReport
+    from kubexm.engine import Event, RunReport
     from kubexm.plan import Amount, StepContext
     from kubexm.runner import Operation
 
@@ -127,3 +128,39 @@ def test_a_run_is_called_off_when_too_many_hosts_fail() -> None:
     why = {step.reason for host in report.hosts[2:] for step in host.steps}
     assert why == {"2 of 8 hosts failed (--max-fail 1)"}
     assert report.exit_code() is ExitCode.FAILED
+
+
+def wait_for(told: list[str]) -> None:
+    limit = time.monotonic() + 60
+    while not told and time.monotonic() < limit:
+        time.sleep(0.01)
+
+
+def test_a_host_at_work_when_the_run_is_called_off_does_what_it_owes() -> None:
+    village = Village(("a", "b"))
+
+    def wait_for_the_end_of_b(_host: str, what: str) -> None:
+        begun.append(what)
+        wait_for(ended)
+
+    def wait_for_the_beginning_of_a(_host: str, _what: str) -> None:
+        wait_for(begun)
+
+    class Ear:
+        def on_event(self, event: Event) -> None:
+            if isinstance(event, HostEnded):
+                ended.append(event.report.host)
+
+    begun: list[str] = []
+    ended: list[str] = []
+    village.slates["a"].before = wait_for_the_end_of_b
+    village.slates["b"].before = wait_for_the_beginning_of_a
+    change = Step(
+        name="change", selector="a", body=(Mark(name="change"),), on_change=(Ring(name="restart"),)
+    )
+    later = Step(name="later", selector="a", body=(Mark(name="later"),), awaits=("change",))
+    plan = Plan(name="p", steps=(change, later, failing_on("b", name="broken")))
+    report = village.walk(plan, Settings(max_fail=0), listeners=[Ear()])
+    assert statuses(report) == ["interrupted", "failed"]
+    assert village.log.of("a") == ["change", "restart"]
+    assert not report.hosts[0].steps[0].owes

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubexm.errors import PlanError, UsageError
+from kubexm.facts import Facts
+from kubexm.inventory import Inventory, load
+from kubexm.plan import Cluster, Shared, StepContext, UnpublishedError, Values
+from kubexm.secret import Secret
+from kubexm.tasks.flags import Flags
+from kubexm.tasks.fleet import Fleet
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Inventory:
+    path = tmp_path / "hosts.yaml"
+    path.write_text("all: {children: {etcd: {hosts: {a: , b: }}, web: {hosts: {b: , c: }}}}\n")
+    return load(path)
+
+
+def test_a_cluster_is_looked_up_by_name_and_role(inventory: Inventory) -> None:
+    cluster = Cluster(inventory=inventory)
+    assert [host.name for host in cluster.role("web")] == ["b", "c"]
+    assert cluster.role("no such") == ()
+    assert cluster.host("a").groups == ("etcd",)
+    assert cluster.labelled("zone", "x") == ()
+    with pytest.raises(UsageError):
+        cluster.host("d")
+
+
+def test_a_host_reads_its_own_value_first_then_the_only_one() -> None:
+    values = Values([("a", "token", "of a")])
+    assert Shared(host="b", values=values).read("token") == "of a"
+    Shared(host="b", values=values).publish("token", "of b")
+    assert Shared(host="b", values=values).read("token") == "of b"
+    assert Shared(host="b", values=values).read("token", host="a") == "of a"
+    assert Shared(host="b", values=values).read_all("token") == {"a": "of a", "b": "of b"}
+    with pytest.raises(PlanError, match="2 hosts have published"):
+        Shared(host="c", values=values).read("token")
+
+
+def test_a_value_that_nobody_published_is_told() -> None:
+    with pytest.raises(UnpublishedError, match="no step has published the value 'token'"):
+        Shared(host="a").read("token")
+    with pytest.raises(UnpublishedError, match="on b"):
+        Shared(host="a").read("token", host="b")
+
+
+def test_only_what_a_journal_can_keep_is_published() -> None:
+    shared = Shared(host="a")
+    shared.publish("nested", {"list": [1, None, "x", True, 1.5]})
+    shared.publish("secret", Secret("s"))
+    assert shared.text("secret") == Secret("s")
+    with pytest.raises(PlanError, match="the value 'path' is a PosixPath"):
+        shared.publish("path", Path("/"))  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="not a text"):
+        shared.text("nested")
+
+
+def test_a_context_needs_no_more_than_a_host_its_facts_and_the_cluster(
+    inventory: Inventory,
+) -> None:
+    cluster = Cluster(inventory=inventory)
+    context = StepContext(host=cluster.host("a"), facts=Facts(), cluster=cluster)
+    assert context.shared.read_all("anything") == {}
+
+
+def test_the_example_of_the_documentation_is_a_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "plans.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0].replace("ns.add_task(web)", "")
+    names: dict[str, object] = {}
+    exec(compile(code, "plans.md", "exec", dont_inherit=True), names)  # noqa: S102 - our own text
+    path = tmp_path / "hosts.yaml"
+    path.write_text("web: {hosts: {a: , b: }}\n")
+    with Fleet(Flags(inventory=(str(path),), plan="tree")) as fleet:
+        names["web"].body.__wrapped__(fleet)  # type: ignore[attr-defined]
+    shown = capsys.readouterr().out
+    assert shown.startswith("web  [on web]")
+    assert "  roll  [awaits packages; waves 1, 50%; max_fail 0]\n" in shown
