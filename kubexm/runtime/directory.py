@@ -12,6 +12,8 @@ from kubexm.errors import UsageError
 DEFAULT = ".kubexm"
 _UNSAFE = re.compile(r"[^\w.@+-]+")
 _SANDBOX = "sandbox"
+_FORMATS = frozenset({".yaml", ".yml", ".ini", ".json", ".py", ".sh"})
+"""Endings that say nothing: hosts may be named instead of a file, and have dots too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,9 @@ def _name(inventory: str) -> str:
     path = Path(os.path.relpath(inventory)) if inventory else Path("none")
     if ".." in path.parts:
         path = Path(inventory).absolute()
-    parts = [part for part in path.with_suffix("").parts if part not in ("/", "inventories")]
+    if path.suffix.lower() in _FORMATS:
+        path = path.with_suffix("")
+    parts = [part for part in path.parts if part not in ("/", "inventories")]
     name = _UNSAFE.sub("-", "-".join(parts)).strip(".-") or "none"
     # .kubexm/sandbox is where sandboxes are
     return f"{name}-inventory" if name == _SANDBOX else name

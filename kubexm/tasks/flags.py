@@ -141,7 +141,7 @@ HELP = {
     "resume": "go on with the task's last run, or with the run of this id",
     "accept_changes": "with --resume: although plan or inventory have changed since",
     "work_dir": "for journals and files of runs (default $KUBEXM_WORK_DIR, else .kubexm)",
-    "listener": "json, plain, junit or host-logs, each with =FILE where wanted; may be repeated",
+    "listener": "json, plain, junit, host-logs or otlp, with =FILE where wanted; may be repeated",
     "log_file": "structured logs, JSON lines; - is stderr (default $KUBEXM_LOG)",
     "log_level": "debug, info, warning or error (default $KUBEXM_LOG_LEVEL, else info)",
     "metrics_file": "Prometheus text about runs (default $KUBEXM_METRICS_FILE)",

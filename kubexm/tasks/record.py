@@ -112,7 +112,7 @@ class Records:
             self._remind()
         about = About(
             task=self._task,
-            flags=_kept(self._flags) if self._repeatable else None,
+            flags=kept(self._flags) if self._repeatable else None,
             inventory=self._inventory,
             invocation=self._invocation,
             ordinal=ordinal,
@@ -181,7 +181,7 @@ class Records:
                 )
 
 
-def _kept(flags: Flags) -> tuple[str, ...]:
+def kept(flags: Flags) -> tuple[str, ...]:
     """The flags that are kept, as they are typed."""
     defaults = Flags()
     found: list[str] = []
@@ -189,6 +189,8 @@ def _kept(flags: Flags) -> tuple[str, ...]:
         value, flag = getattr(flags, name), f"--{name.replace('_', '-')}"
         if value is True:
             found.append(flag)
+        elif isinstance(value, tuple):
+            found += [f"{flag}={item}" for item in value]
         elif value != getattr(defaults, name):
             found.append(f"{flag}={value}")
     return tuple(found)

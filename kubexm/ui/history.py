@@ -58,7 +58,7 @@ def run_story(record: RunRecord, look: Look) -> Iterator[str]:
     for step in sorted(alike, key=lambda line: order.index(line.step)):
         names = alike[step]
         if look.verbose or step.owed or step.status not in _QUIET:
-            yield from _step(step, look.who(names, everyone), look)
+            yield from _step(step, look.who(names, everyone), look, check=line.check)
     for host in record.hosts:
         if host.error and not any(step.error == host.error for step in host.steps):
             yield f"! {host.host}: {look.paint('failed', host.status)}: {host.error}"
@@ -68,13 +68,17 @@ def run_story(record: RunRecord, look: Look) -> Iterator[str]:
     rows = [
         (
             host.host,
-            host.status or "not finished",
+            _word(host.status, check=line.check) or "not finished",
             *(str(sum(step.status == status for step in host.steps)) for status in _COUNTED),
             str(sum(step.owed for step in host.steps) or "-"),
         )
         for host in record.hosts
     ]
-    header = ("host", "status", *(status.value for status in _COUNTED), "owed")
+    counted = (
+        "changes" if line.check and status is StepStatus.CHANGED else status.value
+        for status in _COUNTED
+    )
+    header = ("host", "status", *counted, "owed")
     yield table(header, rows, right=frozenset(range(2, len(header))), most=look.columns)
 
 
@@ -89,24 +93,30 @@ _SIGNS = {
 }
 
 
-def _step(step: StepLine, who: str, look: Look) -> Iterator[str]:
+def _word(status: str, *, check: bool) -> str:
+    """A status as a run means it: a check changes nothing."""
+    return "would change" if check and status == StepStatus.CHANGED else status
+
+
+def _step(step: StepLine, who: str, look: Look, *, check: bool) -> Iterator[str]:
     word = "begun, and not seen to end" if step.status == _BEGUN else step.status
+    word = _word(word, check=check)
     reason = f" ({step.reason})" if step.reason else ""
     carried = ", by the run before" if step.carried else ""
     owed = "; its restart or the like is owed" if step.owed else ""
     sign = _SIGNS.get(step.status, " ")
     yield f"{sign} {who}: {step.step}: {look.paint(step.status, word)}{carried}{reason}{owed}"
     for outcome in step.outcomes:
-        yield from _outcome(outcome, look)
+        yield from _outcome(outcome, look, check=check)
     if step.error and not any(outcome.error for outcome in step.outcomes):
         yield indent(step.error)
     if step.hint:
         yield f"    hint: {step.hint}"
 
 
-def _outcome(outcome: OutcomeLine, look: Look) -> Iterator[str]:
+def _outcome(outcome: OutcomeLine, look: Look, *, check: bool) -> Iterator[str]:
     sign = {status.value: sign for status, sign in SIGNS.items()}.get(outcome.status, " ")
-    yield f"  {sign} {outcome.operation}: {outcome.status}"
+    yield f"  {sign} {outcome.operation}: {_word(outcome.status, check=check)}"
     if outcome.error:
         yield indent(outcome.error)
     if look.diff:

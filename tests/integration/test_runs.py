@@ -16,6 +16,7 @@ import pytest
 
 from kubexm.engine.journal import Journal, RunState
 from kubexm.runtime import WorkDirectory
+from tests.fork import inv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,15 +116,7 @@ class Project:
         return [sys.executable, "-m", "invoke", *words]
 
     def inv(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words),
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return inv(self.path, *words)
 
     def kill_at(self, name: str, *words: str) -> None:
         """Run a command and kill it without warning once a file is there."""
@@ -222,7 +215,6 @@ def test_a_changed_inventory_is_explained(project: Project) -> None:
 def test_there_is_nothing_to_resume_before_the_first_run(project: Project) -> None:
     assert "no run of site" in done(project.inv("site", "--resume"), 5)
     done(project.inv("site"))
-    assert "no run" in done(project.inv("site", "--resume", "20200101"), 5)
     assert "of the task site" in done(
         project.inv("twice", "--resume", project.journal.runs()[0].run), 5
     )
@@ -243,8 +235,6 @@ def test_runs_resume_types_no_arguments_that_were_not_kept(project: Project) -> 
     done(project.inv("twice", "--text", SECRET), 2)
     told = done(project.inv("runs.resume"), 5)
     assert "inv twice … --resume=" in told
-    done(project.inv("site", "-e", f"token={SECRET}"), 2)
-    assert "--extra-var" in done(project.inv("runs.resume"), 5)
     done(project.inv("site", "--forks", "3"), 2)
     assert "inv site --forks=3 --output=rich --resume=" in done(project.inv("runs.resume"), 2)
 
@@ -295,6 +285,8 @@ def test_no_secret_is_in_anything_that_a_run_leaves_behind(project: Project) -> 
     words = ("--log-file", "log", "--log-level", "debug", "--metrics-file", "metrics")
     heard = [f"--listener={name}" for name in ("json", "plain", "junit", "host-logs")]
     done(project.inv("site", "-e", f"token={SECRET}", *words, *heard, "--profile", "-vv"))
+    with project.journal as journal:
+        assert journal.runs()[0].flags is None
     left = [path for path in project.path.rglob("*") if path.is_file()]
     assert len([path for path in left if ".kubexm" in path.parts]) >= 6
     ours = {project.path / "tasks.py", project.out / "one.key"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -16,10 +15,11 @@ from kubexm.runner.procedures import RestartService, RunCommand
 from kubexm.secret import Secret
 from kubexm.tasks import fleet_task
 from kubexm.tasks.flags import Flags
+from tests.fork import context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from multiprocessing.context import ForkServerContext, ForkServerProcess
+    from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
     from kubexm.plan import StepContext
@@ -127,17 +127,8 @@ def _walk(project: str, out: str, resume: str) -> None:
         os._exit(error.code)
 
 
-def forkserver() -> ForkServerContext:
-    """Starts processes that have kubexm imported already: a second less for each."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.lab.preload"])
-    return context
-
-
-def start(
-    context: ForkServerContext, project: Path, out: Path, *, resume: str = ""
-) -> ForkServerProcess:
+def start(project: Path, out: Path, *, resume: str = "") -> ForkServerProcess:
     """A process that walks the plan; its JSON lines and errors are appended to a file."""
-    process = context.Process(target=_walk, args=(str(project), str(out), resume))
+    process = context().Process(target=_walk, args=(str(project), str(out), resume))
     process.start()
     return process

@@ -13,10 +13,9 @@ import pytest
 from kubexm.engine.journal import Journal
 from kubexm.runtime import WorkDirectory
 from tests.lab.operator import Operator
-from tests.lab.site import GROUPS, SECRET, UNIT, forkserver, start
+from tests.lab.site import GROUPS, SECRET, UNIT, start
 
 if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
     from tests.lab.host import LabHost
@@ -35,7 +34,6 @@ class Site:
     def __init__(self, project: Path, lab: Laboratory, hosts: tuple[LabHost, ...]) -> None:
         self.operator = Operator.with_hosts(project, lab, hosts, user="root")
         self.hosts = hosts
-        self.context: ForkServerContext = forkserver()
         self.out = project / "out"
         for host in hosts:
             host.exec("tee", "/etc/systemd/system/kx.service", stdin=UNIT, check=True)
@@ -54,7 +52,7 @@ class Site:
     def run(self, *, resume: str = "") -> int:
         """Walk the plan to its end."""
         self.out.unlink(missing_ok=True)
-        process = start(self.context, self.operator.project, self.out, resume=resume)
+        process = start(self.operator.project, self.out, resume=resume)
         process.join(_PATIENCE_S)
         assert process.exitcode is not None, f"it does not end:\n{self.said()}"
         return process.exitcode
@@ -62,7 +60,7 @@ class Site:
     def run_killed(self, lines: int, delay_s: float, *, resume: str = "") -> None:
         """Walk the plan, and be killed so long after so many lines have been told."""
         self.out.unlink(missing_ok=True)
-        process = start(self.context, self.operator.project, self.out, resume=resume)
+        process = start(self.operator.project, self.out, resume=resume)
         limit = time.monotonic() + _PATIENCE_S
         while process.is_alive() and self.told() < lines:
             assert time.monotonic() < limit, self.said()

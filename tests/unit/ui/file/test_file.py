@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kubexm.engine import Event, Listener, OperationEnded, RunEnded, listener
+from kubexm.engine import (
+    Event,
+    Listener,
+    OperationEnded,
+    RunEnded,
+    StepEnded,
+    StepReport,
+    StepStatus,
+    listener,
+)
 from kubexm.engine.trace import Trace, working_on
 from kubexm.errors import UsageError
 from kubexm.runner import Outcome, Status
@@ -49,11 +58,11 @@ def work(tmp_path: Path) -> WorkDirectory:
 
 
 def test_every_listener_keeps_its_file_in_the_runs_directory_private(work: WorkDirectory) -> None:
-    for name in ("json", "plain", "junit", "host-logs"):
+    for name in ("json", "plain", "junit", "host-logs", "otlp"):
         hear(listener(name, work), events())
     files = [path for path in work.run(RUN).rglob("*") if path.is_file()]
     names = {path.relative_to(work.run(RUN)).parts[0] for path in files}
-    assert names == {"events.jsonl", "report.txt", "junit.xml", "hosts"}
+    assert names == {"events.jsonl", "report.txt", "junit.xml", "hosts", "otlp.jsonl"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert {stat.S_IMODE(path.parent.stat().st_mode) for path in files} == {0o700}
     assert not [path for path in files if SECRET in path.read_text("utf-8")]
@@ -123,7 +132,7 @@ def test_a_hosts_log_tells_its_part_alone(work: WorkDirectory, tmp_path: Path) -
     assert len(list((tmp_path / "logs").iterdir())) == 3
 
 
-@pytest.mark.parametrize("name", ["json", "plain", "junit", "host-logs"])
+@pytest.mark.parametrize("name", ["json", "plain", "junit", "host-logs", "otlp"])
 def test_a_target_that_cannot_be_written_is_told_before_anything_runs(
     work: WorkDirectory, tmp_path: Path, name: str
 ) -> None:
@@ -135,7 +144,26 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_runs(
 def test_a_listener_that_is_not_installed_is_told_with_those_that_are(work: WorkDirectory) -> None:
     with pytest.raises(UsageError, match="no listener 'junk'") as caught:
         listener("junk=x", work)
-    assert "host-logs, json, junit, plain" in caught.value.hint
+    assert "host-logs, json, junit, otlp, plain" in caught.value.hint
+
+
+def test_traces_have_a_span_for_the_run_and_below_it_one_for_each_host_and_step(
+    work: WorkDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", f"00-{'a' * 32}-{'b' * 16}-01")
+    step = StepReport(step="kernel", status=StepStatus.OK, duration_s=2)
+    told = [*Story(hosts=THREE).half(), StepEnded(run=RUN, time=at(9), host="lab1", report=step)]
+    hear(listener(f"otlp={tmp_path / 'spans'}", work), [*told, *Story(hosts=THREE).rest()])
+    (line,) = logged(tmp_path / "spans")
+    spans = json.loads(json.dumps(line))["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    by_name = {span["name"]: span for span in spans}
+    assert by_name.keys() == {"node.prepare", "kernel", *THREE}
+    assert {span["traceId"] for span in spans} == {"a" * 32}
+    run, host, kernel = by_name["node.prepare"], by_name["lab1"], by_name["kernel"]
+    assert run["parentSpanId"] == "b" * 16
+    assert (host["parentSpanId"], kernel["parentSpanId"]) == (run["spanId"], host["spanId"])
+    assert int(kernel["endTimeUnixNano"]) - int(kernel["startTimeUnixNano"]) == 2_000_000_000
+    assert [by_name[name]["status"]["code"] for name in THREE] == [1, 2, 2]
 
 
 def test_metrics_count_runs_hosts_and_failed_steps(tmp_path: Path) -> None:
