@@ -23,6 +23,7 @@ TASKS = "kubexm.tasks"
 EXECUTORS = "kubexm.executors"
 INVENTORIES = "kubexm.inventories"
 SECRETS = "kubexm.secrets"
+GROUPS = (CONNECTORS, FAMILIES, OPERATIONS, TASKS, INVENTORIES, SECRETS, LISTENERS, EXECUTORS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,11 @@ class Plugin:
     name: str
     distribution: str
     entry: EntryPoint
+
+    @property
+    def version(self) -> str:
+        """Of the distribution; empty when it does not say."""
+        return self.entry.dist.version if self.entry.dist is not None else ""
 
     def load(self) -> object:
         """Import and return the object.
@@ -66,6 +72,23 @@ class Plugin:
         )
 
 
+def registered(group: str) -> tuple[Plugin, ...]:
+    """Every plugin of a group, sorted by name; two of one name when two distributions have it."""
+    found: dict[tuple[str, str], Plugin] = {}
+    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
+        distribution = entry.dist.name if entry.dist is not None else "an unknown distribution"
+        found.setdefault(
+            (entry.name, entry.value),
+            Plugin(group=group, name=entry.name, distribution=distribution, entry=entry),
+        )
+    return tuple(found.values())
+
+
+def registered_groups() -> frozenset[str]:
+    """The groups that begin as ours do, whether or not anybody reads them."""
+    return frozenset(group for group in entry_points().groups if group.startswith("kubexm."))
+
+
 def plugins(group: str) -> Mapping[str, Plugin]:
     """Every plugin of a group by name, sorted by name.
 
@@ -73,26 +96,20 @@ def plugins(group: str) -> Mapping[str, Plugin]:
         PluginError: Two distributions registered one name.
     """
     found: dict[str, Plugin] = {}
-    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
-        distribution = entry.dist.name if entry.dist is not None else "an unknown distribution"
-        other = found.get(entry.name)
-        if other is not None and other.entry.value == entry.value:
-            continue
-        if other is not None:
+    for plugin in registered(group):
+        other = found.setdefault(plugin.name, plugin)
+        if other is not plugin:
             message = (
-                f"{group} has two plugins named {entry.name!r}: "
-                f"from {other.distribution} and from {distribution}"
+                f"{group} has two plugins named {plugin.name!r}: "
+                f"from {other.distribution} and from {plugin.distribution}"
             )
             raise PluginError(
                 message,
                 group=group,
-                name=entry.name,
-                distribution=distribution,
+                name=plugin.name,
+                distribution=plugin.distribution,
                 hint="uninstall one of the two",
             )
-        found[entry.name] = Plugin(
-            group=group, name=entry.name, distribution=distribution, entry=entry
-        )
     return found
 
 

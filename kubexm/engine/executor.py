@@ -15,7 +15,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from kubexm.registry import EXECUTORS, plugin
+from kubexm.registry import EXECUTORS, Plugin, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,19 @@ def executor(name: str) -> ExecutorPlugin:
     Raises:
         PluginError: There is none, or it does not load, or is something else.
     """
-    found = plugin(EXECUTORS, name)
-    loaded = found.load()
+    return executor_of(plugin(EXECUTORS, name))
+
+
+def executor_of(registered: Plugin) -> ExecutorPlugin:
+    """What an entry point of `kubexm.executors` names.
+
+    Raises:
+        PluginError: It does not load, or is something else.
+    """
+    loaded = registered.load()
     if not isinstance(loaded, ExecutorPlugin):
         msg = f"expected an ExecutorPlugin, found {type(loaded).__name__}"
-        raise found.fault(msg)
+        raise registered.fault(msg)
     return loaded
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PORT = "ansible_port"
 _SECTIONS = ("hosts", "children", "vars")
+_RANGES = "write a range as [1:10], [01:10], [a:f] or [0:10:2]"
 _HINTS = {
     "hosts": "write each host's name as a key: 'web1:'",
     "children": "write each group's name as a key: 'web:'",
@@ -206,7 +207,7 @@ class Draft:
                 self._add(
                     f"the host name {key.text!r} {error}",
                     key,
-                    hint="write a range as [1:10], [01:10], [a:f] or [0:10:2]",
+                    hint=_RANGES,
                 )
                 return ()
         taken = (ALL, UNGROUPED, CONTROL_NODE)
@@ -234,6 +235,8 @@ class Draft:
             hint = "choose another name"
             if kind == "host" and "':'" in reason:
                 hint = "set the port with kubexm_port"
+            elif kind == "host" and "'['" in reason:
+                hint = _RANGES
             self._add(f"the {kind} name {key.text!r} {reason}", key, hint=hint)
             return False
         return True

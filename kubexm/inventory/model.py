@@ -226,6 +226,7 @@ class Inventory:
             limit,
             tuple(host.name for host in self.hosts),
             {name: group.members for name, group in self.groups.items()},
+            labels={host.name: host.labels for host in self.hosts if host.labels},
             apart=(self.control.name,),
         )
         return tuple(self._by_name[name] for name in names)

@@ -16,6 +16,7 @@ _SECRET_ENDS = ("_pass", "_password", "_passphrase", "_private_key")
 _LONGEST = 253
 _MOST = 10_000
 _MISREAD = frozenset(",:!&*?[]{}/\\")
+_MISREAD_FIRST = frozenset("~@")
 _RANGE = re.compile(r"\[([0-9]+|[a-zA-Z])?:([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
 _PORT = re.compile(r"(?:\[([^\[\]]+)\]|((?:[^:\[\]]|\[[^\]]*\])+)):([0-9]+)")
 _RFC_1123 = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
@@ -30,7 +31,8 @@ def fault(name: str) -> str:
         return "is empty"
     if not name.isprintable() or " " in name:
         return "holds a space or a control character"
-    if (found := sorted(_MISREAD.intersection(name))) and not _is_ip(name):
+    misread = _MISREAD.intersection(name) | _MISREAD_FIRST.intersection(name[0])
+    if (found := sorted(misread)) and not _is_ip(name):
         return f"holds {found[0]!r}, which has a meaning in --limit or in file names"
     if name.startswith("-") or name in {".", ".."}:
         return "would be misread as an option or a directory"

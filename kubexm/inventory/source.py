@@ -92,7 +92,7 @@ class Reading:
 
     def _source(self, given: str) -> Source:
         if not self._plugins:
-            self._plugins = {name: (it, _loaded(it)) for name, it in plugins(INVENTORIES).items()}
+            self._plugins = {name: (it, source_of(it)) for name, it in plugins(INVENTORIES).items()}
         claims = {
             name: claim
             for name, (_, source) in self._plugins.items()
@@ -135,7 +135,12 @@ class Source(Protocol):
         ...
 
 
-def _loaded(registered: Plugin) -> Source:
+def source_of(registered: Plugin) -> Source:
+    """What an entry point of `kubexm.inventories` names.
+
+    Raises:
+        PluginError: It does not load, or is something else.
+    """
     found = registered.load()
     if not isinstance(found, Source):
         message = "expected an object with `claims` and `read`"

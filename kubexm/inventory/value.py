@@ -9,10 +9,11 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from kubexm.inventory.model import BecomeMode
 from kubexm.inventory.node import MappingNode, Node, ScalarNode, describe
@@ -88,8 +89,25 @@ def address(node: Node, base: Path) -> str:
         try:
             ipaddress.ip_address(found)
         except ValueError:
+            if found.count(":") > 1:
+                raise RefusedError(reason=f"is no IPv6 address: {found!r}") from None
             raise RefusedError(hint="set the port with kubexm_port") from None
+    elif "." in found:
+        _check_dotted(found)
     return found
+
+
+def _check_dotted(name: str) -> None:
+    """No host name ends in a number (RFC 1123 section 2.1), so that is meant as an address."""
+    parts = name.removesuffix(".").split(".")
+    if not all(parts):
+        raise RefusedError(reason="has nothing between two dots", hint="write the whole name")
+    if parts[-1].isdecimal():
+        try:
+            ipaddress.IPv4Address(name)
+        except ValueError:
+            hint = "write four numbers from 0 to 255, without zeros in front"
+            raise RefusedError(reason=f"is no IPv4 address: {name!r}", hint=hint) from None
 
 
 def path(node: Node, base: Path) -> str:
@@ -160,16 +178,23 @@ def become_method(node: Node, base: Path) -> Become:
     return method
 
 
-def choice(kind: type[ChoiceT]) -> Callable[[Node, Path], ChoiceT]:
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[ChoiceT]):
     """A reader for the values of an enumeration."""
 
-    def read(node: Node, _base: Path) -> ChoiceT:
-        for member in kind:
+    kind: type[ChoiceT]
+
+    def __call__(self, node: Node, _base: Path) -> ChoiceT:
+        """The member whose value it is."""
+        for member in self.kind:
             if member.value == node.value:
                 return member
         raise RefusedError
 
-    return read
+
+def choice(kind: type[ChoiceT]) -> Choice[ChoiceT]:
+    """A reader for the values of an enumeration."""
+    return Choice(kind)
 
 
 def connection(node: Node, base: Path) -> str:

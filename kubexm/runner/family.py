@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from kubexm.facts import Facts
+    from kubexm.registry import Plugin
     from kubexm.runner.operation import AnyHandler, Operation
 
 
@@ -54,6 +55,32 @@ class OperationPlugin:
     )
 
 
+def family_of(plugin: Plugin) -> Family:
+    """What an entry point of `kubexm.families` names.
+
+    Raises:
+        PluginError: It does not load, or is something else.
+    """
+    family = plugin.load()
+    if not isinstance(family, Family):
+        msg = f"expected a Family, found {type(family).__name__}"
+        raise plugin.fault(msg)
+    return family
+
+
+def operation_of(plugin: Plugin) -> OperationPlugin:
+    """What an entry point of `kubexm.operations` names.
+
+    Raises:
+        PluginError: It does not load, or is something else.
+    """
+    addition = plugin.load()
+    if not isinstance(addition, OperationPlugin):
+        msg = f"expected an OperationPlugin, found {type(addition).__name__}"
+        raise plugin.fault(msg)
+    return addition
+
+
 class Catalogue:
     """Every family and handler that is installed. Immutable once built; share it freely."""
 
@@ -78,21 +105,19 @@ class Catalogue:
         Raises:
             PluginError: One does not load, or is not what its group asks for.
         """
-        families = []
-        for plugin in plugins(FAMILIES).values():
-            family = plugin.load()
-            if not isinstance(family, Family):
-                msg = f"expected a Family, found {type(family).__name__}"
-                raise plugin.fault(msg)
-            families.append(family)
-        additions = []
-        for plugin in plugins(OPERATIONS).values():
-            addition = plugin.load()
-            if not isinstance(addition, OperationPlugin):
-                msg = f"expected an OperationPlugin, found {type(addition).__name__}"
-                raise plugin.fault(msg)
-            additions.append(addition)
-        return cls(families, additions)
+        return cls(
+            [family_of(plugin) for plugin in plugins(FAMILIES).values()],
+            [operation_of(plugin) for plugin in plugins(OPERATIONS).values()],
+        )
+
+    @property
+    def operations(self) -> Mapping[type[Operation], tuple[str, ...]]:
+        """Every operation that somebody handles, and the families with a handler of their own."""
+        found: dict[type[Operation], dict[str, None]] = {}
+        for name, family in self._families.items():
+            for handler in (*self._added.get(name, ()), *family.handlers):
+                found.setdefault(handler.operation, {})[name] = None
+        return {operation: tuple(names) for operation, names in found.items()}
 
     def family(self, facts: Facts, *, override: str = "") -> Family:
         """The family that fits a host best; of two equals the one that extends the other.

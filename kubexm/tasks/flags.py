@@ -7,6 +7,7 @@ import functools
 import inspect
 import sys
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 from invoke.exceptions import Exit, ParseError
@@ -16,11 +17,13 @@ from kubexm.errors import KubexmError, UsageError
 from kubexm.tasks import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from invoke.context import Context
 
 P = ParamSpec("P")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 OUTPUTS = ("rich", "plain", "json")
 PLANS = ("tree", "dot")
@@ -116,7 +119,7 @@ class Flags:
 HELP = {
     "inventory": "file, directory, program or 'host,host,'; may be repeated (default "
     "$KUBEXM_INVENTORY, else inventories/default.yaml)",
-    "limit": "which hosts: names, groups, globs; !term leaves out, &term narrows",
+    "limit": "which hosts: names, groups, globs, ~regex, label=value, @file; !term, &term narrow",
     "check": "predict, change nothing",
     "diff": "show each change as a unified diff",
     "forks": "hosts at work at once",
@@ -203,9 +206,32 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     Raises:
         TypeError: An argument of its own has the name of a flag.
     """
+    return _task(body, HELP)
+
+
+def local_task(
+    *flags: str,
+    help: Mapping[str, str] = _NOTHING,  # noqa: A002 - as invoke has it
+) -> Callable[[Callable[Concatenate[Any, P], None]], Task[Callable[..., None]]]:
+    """As `fleet_task`, for a task that connects to nothing and prints one text or one JSON value.
+
+    Args:
+        flags: The names of the flags that mean something to it; `output` always does.
+        help: What is said about arguments of its own.
+    """
+    texts = {name: HELP[name] for name in flags} | {"output": "rich, plain or json"}
+    return lambda body: _task(body, texts, help)
+
+
+def _task(
+    body: Callable[Concatenate[Any, P], None],
+    flags: Mapping[str, str],
+    texts: Mapping[str, str] = _NOTHING,
+) -> Task[Callable[..., None]]:
+    """An invoke task with these flags, and what is said about each and about its own arguments."""
     own = list(inspect.signature(body).parameters.values())[1:]
-    defaults = {name: getattr(Flags(), name) for name in HELP} | _said()
-    taken = {parameter.name for parameter in own} & HELP.keys()
+    defaults = {name: getattr(Flags(), name) for name in flags} | _said(flags)
+    taken = {parameter.name for parameter in own} & flags.keys()
     if taken:
         message = f"{body.__name__} takes {', '.join(sorted(taken))}, which every fleet task has"
         raise TypeError(message)
@@ -215,7 +241,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     @functools.wraps(body)
     def run(context: Context, **given: Any) -> None:  # noqa: ANN401 - invoke's border
         del context
-        code = _guarded(body, given, plain)
+        code = _guarded(body, {name: given.pop(name) for name in flags}, given, plain)
         if code:
             raise Exit(code=code)
 
@@ -232,45 +258,52 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     positional = [parameter.name for parameter in own if parameter.default is parameter.empty]
     return _FleetTask(
         run,
-        help=dict(HELP),
-        iterable=list(_REPEATED),
-        incrementable=["verbose"],
-        optional=["plan", "resume"],
+        help={**flags, **texts},
+        iterable=[name for name in _REPEATED if name in flags],
+        incrementable=[name for name in ("verbose",) if name in flags],
+        optional=[name for name in ("plan", "resume") if name in flags],
         positional=positional,
         auto_shortflags=False,
     )
 
 
-def _said() -> dict[str, object]:
+def _said(names: Iterable[str]) -> dict[str, object]:
     """What the environment says of flags; what is wrong with it is told when a task runs."""
     try:
-        return environment.defaults(Flags())
+        said = environment.defaults(Flags())
     except UsageError:
         return {}
+    return {name: said[name] for name in names if name in said}
 
 
-def _guarded(body: Callable[..., None], given: dict[str, Any], plain: dict[str, Any]) -> int:
+def _guarded(
+    body: Callable[..., None],
+    flags: dict[str, Any],
+    given: dict[str, Any],
+    plain: dict[str, Any],
+) -> int:
     """Run a task's body; turn what it raises into words and an exit code.
 
     Args:
         body: The task's function.
-        given: Flags and its own arguments.
+        flags: The values of its flags.
+        given: Its own arguments.
         plain: The defaults of its own arguments.
     """
     from kubexm.engine.report import ExitCode
     from kubexm.tasks.fleet import Fleet
     from kubexm.ui import explain
 
-    values = {name: given.pop(name) for name in HELP}
-    values["plan"] = PLANS[0] if values["plan"] is True else values["plan"]
-    values["resume"] = LAST if values["resume"] is True else values["resume"]
+    for name, default in (("plan", PLANS[0]), ("resume", LAST)):
+        if flags.get(name) is True:
+            flags[name] = default
     try:
         for slip in environment.slips(HELP):
             print(f"warning: {slip}", file=sys.stderr)
         said = environment.defaults(Flags())
-        for name in _REPEATED:
-            values[name] = tuple(values[name] or ()) or said.get(name, ())
-        with Fleet(Flags(**values), name=body.__name__, repeatable=given == plain) as fleet:
+        for name in flags.keys() & set(_REPEATED):
+            flags[name] = tuple(flags[name] or ()) or said.get(name, ())
+        with Fleet(Flags(**flags), name=body.__name__, repeatable=given == plain) as fleet:
             body(fleet, **given)
             fleet.check_names()
             return fleet.exit_code

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 from kubexm.errors import UsageError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _SEVERITY = (0, 3, 4, 2, 130)
 """Exit codes (DESIGN §10) of several runs in one task: the last of these that came says most."""
 
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 DEFAULT_INVENTORY = "inventories/default.yaml"
 
 
@@ -294,9 +296,31 @@ def _listener(flags: Flags) -> Listener:
     return Plain(sys.stdout, sys.stderr, look)
 
 
+def inventory_of(flags: Flags, arguments: Mapping[str, object] = _NOTHING) -> Inventory:
+    """The inventory that the flags name, with their variables; no access flags are applied.
+
+    Args:
+        flags: The task's.
+        arguments: Of the task itself, as variables.
+
+    Raises:
+        InventoryError: It has faults, each with file, line and column.
+    """
+    from kubexm.inventory import load
+
+    return load(
+        *(flags.inventory or (DEFAULT_INVENTORY,)),
+        extra_words=flags.extra_var,
+        arguments=arguments,
+        vault_keys=_vault_keys(flags),
+        merge=flags.merge_vars,
+    )
+
+
 def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
     """Everything that can be wrong before a host is touched is found here, passwords included."""
-    from kubexm.inventory import AccessOverrides, BecomeMode, load, override
+    from kubexm.inventory import AccessOverrides, BecomeMode, override
+    from kubexm.inventory.check import raise_faults
     from kubexm.runtime import Runtime, Settings
 
     settings = Settings(
@@ -307,13 +331,7 @@ def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
         max_fail=_amount(flags.max_fail),
         executor=flags.executor,
     )
-    inventory = load(
-        *(flags.inventory or (DEFAULT_INVENTORY,)),
-        extra_words=flags.extra_var,
-        arguments=arguments,
-        vault_keys=_vault_keys(flags),
-        merge=flags.merge_vars,
-    )
+    inventory = inventory_of(flags, arguments)
     for warning in inventory.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     access = AccessOverrides(
@@ -326,7 +344,9 @@ def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
         ),
     )
     inventory = override(inventory, access)
-    return Runtime(inventory, inventory.select(flags.limit), settings)
+    hosts = inventory.select(flags.limit)
+    raise_faults(hosts)
+    return Runtime(inventory, hosts, settings)
 
 
 def _vault_keys(flags: Flags) -> tuple[VaultKey, ...]:

@@ -19,13 +19,18 @@ def namespace() -> Collection:
     ns = Collection()
     for plugin in plugins(TASKS).values():
         try:
-            ns.add_collection(_collection(plugin))
+            ns.add_collection(collection_of(plugin))
         except PluginError as error:
             print(f"warning: {error}\n  hint: {error.hint}", file=sys.stderr)
     return ns
 
 
-def _collection(plugin: Plugin) -> Collection:
+def collection_of(plugin: Plugin) -> Collection:
+    """What an entry point of `kubexm.tasks` names.
+
+    Raises:
+        PluginError: It does not load, or is something else.
+    """
     loaded = plugin.load()
     if not isinstance(loaded, Collection):
         msg = f"expected an invoke Collection, found {type(loaded).__name__}"
