@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,10 @@ def carry(packed: bytes) -> bytes:
     values = Values(parcel.values)
     began = time.monotonic()
     try:
-        runtime = Runtime(parcel.inventory, (task.host,), parcel.settings)
-        with runtime.open(task.host) as machine:
+        with (
+            closing(Runtime(parcel.inventory, (task.host,), parcel.settings)) as runtime,
+            runtime.open(task.host) as machine,
+        ):
             machine.pending = task.pending
             tell_connected(machine, control, parcel.run)
             cluster = Cluster(inventory=parcel.inventory)

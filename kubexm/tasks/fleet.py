@@ -296,6 +296,7 @@ def _listener(flags: Flags) -> Listener:
 
 def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
     """Everything that can be wrong before a host is touched is found here, passwords included."""
+    from kubexm.connector.pool import PoolSource
     from kubexm.inventory import AccessOverrides, BecomeMode, load, override
     from kubexm.runtime import Runtime, Settings
 
@@ -306,6 +307,7 @@ def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
         deadline_s=flags.deadline,
         max_fail=_amount(flags.max_fail),
         executor=flags.executor,
+        pool=PoolSource.of(os.environ),
     )
     inventory = load(
         *(flags.inventory or (DEFAULT_INVENTORY,)),
