@@ -42,6 +42,15 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def assert_nothing_left(threads: set[threading.Thread], open_before: int) -> None:
+    """What has been told to end may take a moment."""
+    limit = time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit and not set(threading.enumerate()) <= threads:
+        time.sleep(0.01)
+    assert set(threading.enumerate()) <= threads
+    assert descriptors() <= open_before
+
+
 def logins(server: SshServer) -> int:
     return server.log.count("Accepted publickey")
 
@@ -91,8 +100,7 @@ class TestFleet:
             pool = fleet.runtime.pools["ssh"]
             assert pool.state.all.idle == 2
             assert 'kubexm_connector_pool_dials_total{key="' in pool.prometheus()
-        assert set(threading.enumerate()) <= threads
-        assert descriptors() <= open_before
+        assert_nothing_left(threads, open_before)
         # a host key that was accepted is news once
         assert capsys.readouterr().err.count("new host key") == 1
 
@@ -177,7 +185,7 @@ class TestReuse:
         assert logins(sshd) == 1
 
     def test_an_idle_connection_ends_by_itself(self, sshd: SshServer) -> None:
-        threads = set(threading.enumerate())
+        threads, open_before = set(threading.enumerate()), descriptors()
         with Pool(plugin, PoolSettings(idle_timeout_s=0.2)) as pool:
             with pool.lease(sshd.endpoint()) as lease:
                 pass
@@ -186,9 +194,7 @@ class TestReuse:
                 time.sleep(0.02)
             assert not lease.connector.is_connected()
             # nothing is left to look after, so nobody does
-            while set(threading.enumerate()) > threads and time.monotonic() < limit:
-                time.sleep(0.02)
-            assert set(threading.enumerate()) <= threads
+            assert_nothing_left(threads, open_before)
 
     def test_a_connection_is_kept_ready_when_the_settings_ask_for_it(self, sshd: SshServer) -> None:
         with Pool(plugin, PoolSettings(min_idle_per_key=2)) as pool:
@@ -206,8 +212,7 @@ class TestReuse:
             with pytest.raises(AuthenticationError), pool.lease(wrong):
                 pass
             assert pool.state.all.total == 0
-        assert set(threading.enumerate()) <= threads
-        assert descriptors() <= open_before
+        assert_nothing_left(threads, open_before)
 
 
 class TestLimits:
@@ -334,29 +339,26 @@ class TestBastions:
             # what is loaded and started once does not count
             with Pool(plugin, limits) as pool, pool.lease(endpoints[0]):
                 pass
-            threads, open_before = threading.active_count(), descriptors()
+            threads, open_before = set(threading.enumerate()), descriptors()
             began = time.monotonic()
             with Pool(plugin, limits) as pool:
                 with ThreadPoolExecutor(16) as users, ExitStack() as held:
                     list(users.map(lambda one: held.enter_context(pool.lease(one)), endpoints))
                     connected_s = time.monotonic() - began
-                    at_work = threading.active_count() - threads
+                    at_work = threading.active_count() - len(threads)
                     assert pool.state.all.active == number
                     assert pool.state.bastions == 2
                     assert at_work <= number + 2 + 16 + 1
                     assert logins(outer) == logins(inner) == 2
                 assert pool.state.all.idle == number
-                assert threading.active_count() - threads <= number + 2 + 1
+                assert threading.active_count() - len(threads) <= number + 2 + 1
                 began = time.monotonic()
             closed_s = time.monotonic() - began
             logging.getLogger(__name__).info(
                 "%d hosts: connected in %.1f s, closed in %.1f s", number, connected_s, closed_s
             )
+            assert_nothing_left(threads, open_before)
             limit = time.monotonic() + PATIENCE_S
-            while time.monotonic() < limit and threading.active_count() > threads:
-                time.sleep(0.02)
-            assert threading.active_count() <= threads
-            assert descriptors() <= open_before
             while time.monotonic() < limit and behind.running:
                 time.sleep(0.02)
             assert not behind.running
