@@ -267,6 +267,32 @@ class TestWaiting:
             pass
         pool.close()
 
+    def test_a_dial_that_fails_makes_room_for_the_next_who_waits(self) -> None:
+        def dial(endpoint: Endpoint) -> None:
+            if endpoint.name == "down":
+                message = "down"
+                raise UnreachableError(message)
+
+        names = ("down", "up")
+        with (
+            Pool(FakeNetwork(on_dial=dial), PoolSettings(max_total=1)) as pool,
+            ThreadPoolExecutor(2) as users,
+        ):
+
+            def use(name: str) -> str:
+                with pool.lease(Endpoint(name=name)) as lease:
+                    return lease.endpoint.name
+
+            with pool.lease(WEB):
+                waiting = []
+                for name in names:
+                    waiting.append(users.submit(use, name))
+                    while len(pool.state.waiting) < len(waiting):
+                        time.sleep(0.001)
+            with pytest.raises(UnreachableError):
+                waiting[0].result(PATIENCE_S)
+            assert waiting[1].result(PATIENCE_S) == "up"
+
     def test_a_storm_of_threads_stays_within_every_limit(self) -> None:
         """Real threads, real waiting; dialling, using and closing take random times."""
         chance = random.Random(1)  # noqa: S311 - as good as any

@@ -30,6 +30,7 @@ HOSTS = (
     Endpoint(name="e", bastions=(GATE, INNER)),
 )
 BASTIONS = ("gate", "inner")
+HEALTH_CHECK_S = 30
 host = st.sampled_from(HOSTS)
 machine = st.sampled_from([one.name for one in (*HOSTS, GATE, INNER)])
 
@@ -45,17 +46,22 @@ class User:
 
     endpoint: Endpoint
     held: ManagedConnection | None = None
+    was_fit: bool | None = None
     error: Exception | None = None
     done: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
-    def start(self, pool: Pool) -> None:
-        self.thread = threading.Thread(target=self._use, args=(pool,))
+    def start(self, pool: Pool, clock: ManualClock) -> None:
+        self.thread = threading.Thread(target=self._use, args=(pool, clock))
         self.thread.start()
 
-    def _use(self, pool: Pool) -> None:
+    def _use(self, pool: Pool, clock: ManualClock) -> None:
         try:
             with pool.lease(self.endpoint) as connection:
+                connector = connection.connector
+                assert isinstance(connector, FakeConnector)
+                is_fresh = connection.checked + HEALTH_CHECK_S > clock.now()
+                self.was_fit = connector.is_connected() and (is_fresh or connector.answers(0))
                 self.held = connection
                 assert self.done.wait(PATIENCE_S)
                 if self.error is not None:
@@ -107,7 +113,7 @@ class PoolMachine(RuleBasedStateMachine):
             min_idle_per_key=min_idle,
             max_age_s=500,
             idle_timeout_s=100,
-            health_check_s=30,
+            health_check_s=HEALTH_CHECK_S,
             wait_timeout_s=1e9,
         )
 
@@ -154,6 +160,11 @@ class PoolMachine(RuleBasedStateMachine):
             connector = user.held.connector
             assert isinstance(connector, FakeConnection)
             self.seen[connector] = user.held
+            assert user.was_fit, "what was handed out is broken"
+        for user in self.users:
+            if user.done.is_set() and user.was_fit is None and not self.is_shut:
+                way = {one.name for one in (user.endpoint, *user.endpoint.bastions)}
+                assert way & self.down, f"without need: {user.error}"
         self.users = [user for user in self.users if not user.done.is_set()]
 
     def order(self, user: User) -> int:
@@ -171,7 +182,7 @@ class PoolMachine(RuleBasedStateMachine):
         user = User(endpoint)
         self.users.append(user)
         self.waiting.append(user)
-        user.start(self.pool)
+        user.start(self.pool, self.clock)
         self.settle()
 
     @precondition(lambda self: self.holding())
