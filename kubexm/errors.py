@@ -153,7 +153,7 @@ class DialTimeoutError(UnreachableError):
 
 
 class DroppedError(UnreachableError):
-    """The connection was closed before the ssh banner: trying again may help (MaxStartups)."""
+    """The machine hung up before it said anything: trying again may help (sshd's MaxStartups)."""
 
 
 class AuthenticationError(ConnectError):
@@ -263,6 +263,10 @@ class UnstableError(HostError):
 
 class PoolExhaustedError(KubexmError):
     """No connection became free in time."""
+
+
+class PoolClosedError(PoolExhaustedError):
+    """The pool was shut down: no connection will ever become free."""
 
 
 class InitializationError(KubexmError):

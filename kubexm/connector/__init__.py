@@ -1,7 +1,8 @@
 """Bytes to and from one machine.
 
 In: an `Endpoint`. Out: a `Connector`, whose `open` gives the `Process` that a session runs on.
-Transports register under the entry-point group `kubexm.connectors`.
+Transports register under the entry-point group `kubexm.connectors`. Next: `pool`, which keeps
+connections between their uses.
 """
 
 from kubexm.connector.endpoint import (
@@ -11,7 +12,10 @@ from kubexm.connector.endpoint import (
     ConnectorFactory,
     Endpoint,
     HostKeyPolicy,
+    Impatient,
     Notices,
+    Reusable,
+    Routed,
 )
 from kubexm.connector.proxy import Proxy, ProxyScheme
 
@@ -22,7 +26,10 @@ __all__ = [
     "ConnectorFactory",
     "Endpoint",
     "HostKeyPolicy",
+    "Impatient",
     "Notices",
     "Proxy",
     "ProxyScheme",
+    "Reusable",
+    "Routed",
 ]

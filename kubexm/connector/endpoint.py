@@ -148,5 +148,45 @@ class Bootless(Protocol):
         ...
 
 
+@runtime_checkable
+class Reusable(Protocol):
+    """An optional ability of a connector: to be kept, connected, for whoever needs it next."""
+
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the machine still answers on this connection; asks it, and never raises."""
+        ...
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """An optional ability of a connector: to go through machines, and to let others through."""
+
+    def route(self) -> Sequence[Endpoint]:
+        """The machines that it will go through, the one that is dialled directly first.
+
+        Raises:
+            ConnectError: The way cannot be made out.
+        """
+        ...
+
+    def beyond(self, endpoint: Endpoint) -> Connector:
+        """An unconnected connector to a machine behind this one, whatever its own route says."""
+        ...
+
+
+@runtime_checkable
+class Impatient(Protocol):
+    """An optional ability of a connector: to leave it to its caller to try again."""
+
+    def connect_once(self) -> None:
+        """As `Connector.connect`, but a host that hangs up at once is not tried again.
+
+        Raises:
+            DroppedError: It did.
+            ConnectError: As `Connector.connect`.
+        """
+        ...
+
+
 ConnectorFactory: TypeAlias = Callable[[Endpoint], Connector]
 """What an entry point of `kubexm.connectors` names."""

@@ -15,6 +15,7 @@ from kubexm.connector.channel import SshProcess
 from kubexm.connector.dial import lost
 from kubexm.connector.refusal import PROHIBITED, Refusal
 from kubexm.connector.ssh_link import Link
+from kubexm.connector.ssh_session import Sessions
 from kubexm.connector.ssh_target import Target, route
 from kubexm.connector.tunnel import Tunnel
 from kubexm.errors import (
@@ -29,15 +30,12 @@ from kubexm.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from paramiko import Channel, Transport
-
     from kubexm.connector.endpoint import Endpoint
 
 _BACK_OFF_S = 0.25
 _LONGEST_S = 8.0
 _LONGEST_DROP_S = 1.0
 """sshd's slots are free again within a second or so: whoever waits longer lets others pass."""
-_SLOT_PAUSES_S = (0.01, 0.04, 0.16)
 
 
 class SshConnector:
@@ -62,10 +60,11 @@ class SshConnector:
         self._follows_jumps = follows_jumps and bastion is None
         self._notices: list[str] = []
         self._connecting = threading.Lock()
-        self._lock = threading.Lock()  # guards the next three
+        self._lock = threading.Lock()  # guards what follows
         self._link: Link | None = None
         self._hops: tuple[SshConnector, ...] = ()
         self._closings = 0
+        self._sessions = Sessions(endpoint)
         self._closing = threading.Event()  # wakes who pauses between two attempts
 
     def __repr__(self) -> str:
@@ -77,11 +76,27 @@ class SshConnector:
 
     @property
     def notices(self) -> Sequence[str]:
-        """What the operator should know: each new host key that was accepted."""
-        return tuple(self._notices)
+        """What the operator should know: each new host key that was accepted on the way."""
+        before = self._bastion.notices if self._bastion is not None else ()
+        return (*before, *self._notices)
+
+    def route(self) -> Sequence[Endpoint]:
+        """See `Routed.route`: the endpoint's bastions, or those of ssh_config."""
+        return route(self._endpoint) if self._follows_jumps else ()
+
+    def beyond(self, endpoint: Endpoint) -> SshConnector:
+        """See `Routed.beyond`."""
+        return SshConnector(endpoint, bastion=self)
 
     def connect(self) -> None:
         """See `Connector.connect`. What may help is tried again, a little later (`back_off`)."""
+        self._connect(tries_drops=True)
+
+    def connect_once(self) -> None:
+        """See `Impatient.connect_once`."""
+        self._connect(tries_drops=False)
+
+    def _connect(self, *, tries_drops: bool) -> None:
         with self._connecting:
             if self.is_connected():
                 return
@@ -91,7 +106,7 @@ class SshConnector:
                 self._closing.clear()
             hops: list[SshConnector] = []
             try:
-                link = self._establish(hops)
+                link = self._establish(hops, tries_drops=tries_drops)
             except BaseException:
                 _close_all(hops)
                 raise
@@ -120,13 +135,28 @@ class SshConnector:
         link = self._link
         return link is not None and link.is_alive
 
+    def answers(self, timeout_s: float) -> bool:
+        """See `Reusable.answers`: sshd opens a session, in which nothing is started."""
+        link = self._link
+        if link is None or not link.is_alive:
+            return False
+        from paramiko import ChannelException, SSHException
+
+        try:
+            link.transport.open_session(timeout=timeout_s).close()
+        except ChannelException:  # "no" is an answer
+            return True
+        except (SSHException, EOFError, OSError):
+            return False
+        return True
+
     def open(self, command: str) -> SshProcess:
-        """See `Connector.open`."""
+        """See `Connector.open`. With many commands at work it waits for one of them to end."""
         transport = self._live_link().transport
         from paramiko import SSHException
 
         timeout_s = self._endpoint.connect_timeout_s
-        channel = self._channel(transport)
+        channel = self._sessions.open(transport)
         process = SshProcess(channel, host=self._endpoint.name)
         # paramiko waits for the answer to the request on this event, and without a limit.
         channel.event = _Patience(timeout_s)
@@ -169,7 +199,7 @@ class SshConnector:
             raise self._not_forwarded(error, refusal, f"{address} port {port}") from error
         return Tunnel(channel)
 
-    def _establish(self, hops: list[SshConnector]) -> Link:
+    def _establish(self, hops: list[SshConnector], *, tries_drops: bool) -> Link:
         """Connect; again, a little later, where that may help."""
         began = time.monotonic()
         attempts = 0
@@ -185,7 +215,8 @@ class SshConnector:
             except UnreachableError as error:
                 elapsed_s = time.monotonic() - began
                 pause = back_off(error, attempts, elapsed_s, target.endpoint)
-                if pause is None:
+                is_final = isinstance(error, DroppedError) and not tries_drops
+                if pause is None or is_final:
                     raise _after(attempts, error) from error
             if self._closing.wait(pause):
                 message = "closed while connecting"
@@ -197,7 +228,7 @@ class SshConnector:
             hop = SshConnector(endpoint, bastion=hops[-1] if hops else None, follows_jumps=False)
             hops.append(hop)
             hop.connect()
-            self._notices += hop.notices
+        self._notices += hops[-1].notices if hops else ()
 
     def _live_link(self) -> Link:
         link = self._link
@@ -207,25 +238,6 @@ class SshConnector:
         if not link.is_alive:
             raise lost(self._endpoint.name, link.transport.saved_exception)
         return link
-
-    def _channel(self, transport: Transport) -> Channel:
-        """A new session channel.
-
-        sshd counts a command (MaxSessions) until it has our answer to its end, which may still
-        be on its way: a refusal is final only when it lasts.
-        """
-        from paramiko import SSHException
-
-        pauses = iter(_SLOT_PAUSES_S)
-        while True:
-            try:
-                return transport.open_session(timeout=self._endpoint.connect_timeout_s)
-            except (SSHException, EOFError, OSError) as error:
-                fault = self._no_channel(error, transport)
-                pause = None if isinstance(fault, UnreachableError) else next(pauses, None)
-                if pause is None:
-                    raise fault from error
-            time.sleep(pause)
 
     def _not_forwarded(self, error: Exception, refusal: Refusal, place: str) -> ConnectError:
         """What a bastion's answer to `forward` means."""
@@ -244,23 +256,6 @@ class SshConnector:
         return kind(
             f"{bastion} does not reach {place}: {reason}",
             hint="is the address right as seen from the bastion, and is the machine up?",
-        )
-
-    def _no_channel(self, error: Exception, transport: Transport) -> ConnectError:
-        from paramiko import ChannelException
-
-        if not transport.is_active():
-            return lost(self._endpoint.name, error)
-        if "Timeout" in str(error):
-            return UnreachableError(
-                f"the host did not open a channel within {self._endpoint.connect_timeout_s:g} s",
-                host=self._endpoint.name,
-            )
-        reason = error.text if isinstance(error, ChannelException) else str(error)
-        return ConnectError(
-            f"the host refuses another session on this connection: {reason}",
-            host=self._endpoint.name,
-            hint="sshd allows 10 at a time by default (MaxSessions in sshd_config)",
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from kubexm.connector import Connector, Notices
 from kubexm.engine.event import (
     CommandEnded,
     FactsRead,
@@ -21,6 +20,8 @@ from kubexm.runtime import Privilege, Runtime, is_image
 from kubexm.shell import Reply, Script
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubexm.engine.bus import Bus
     from kubexm.engine.report import RunReport
     from kubexm.inventory import Host
@@ -35,7 +36,7 @@ def ping(runtime: Runtime, bus: Bus) -> RunReport:
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
-            _tell(host, connector, bus, run)
+            _tell(host, runtime.news(connector), bus, run)
             with runtime.session(host, connector, Privilege.LOGIN) as session:
                 session.ask(Script("true"), deadline_s=runtime.settings.timeout_s)
                 return Part(trips=session.trips)
@@ -49,7 +50,7 @@ def facts(runtime: Runtime, bus: Bus) -> RunReport:
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
-            _tell(host, connector, bus, run)
+            _tell(host, runtime.news(connector), bus, run)
             with runtime.session(host, connector, Privilege.LOGIN) as session:
                 reply = session.ask(facts_script(), deadline_s=runtime.settings.timeout_s)
                 found = parse_facts(reply, image=is_image(host, connector))
@@ -71,7 +72,7 @@ def command(text: str, runtime: Runtime, bus: Bus) -> RunReport:
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
-            _tell(host, connector, bus, run)
+            _tell(host, runtime.news(connector), bus, run)
             began = time.monotonic()
             output = _Output(host.name, bus, run)
             with runtime.session(host, connector, Privilege.LOGIN, login=True) as session:
@@ -137,8 +138,7 @@ class _Output:
             self._bus.emit(event)
 
 
-def _tell(host: Host, connector: Connector, bus: Bus, run: str) -> None:
+def _tell(host: Host, notices: Sequence[str], bus: Bus, run: str) -> None:
     bus.emit(HostConnected(run=run, time=now(), host=host.name))
-    if isinstance(connector, Notices):
-        for notice in connector.notices:
-            bus.emit(HostNotice(run=run, time=now(), host=host.name, message=notice))
+    for notice in notices:
+        bus.emit(HostNotice(run=run, time=now(), host=host.name, message=notice))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -136,8 +136,11 @@ def carry(packed: bytes) -> bytes:
     began = time.monotonic()
     try:
         inventory: Inventory = unpack(parcel.inventory)
-        runtime = Runtime(inventory, (task.host,), parcel.settings)
-        with _abortable(runtime), runtime.open(task.host) as machine:
+        with (
+            closing(Runtime(inventory, (task.host,), parcel.settings)) as runtime,
+            _abortable(runtime),
+            runtime.open(task.host) as machine,
+        ):
             machine.pending = task.pending
             tell_connected(machine, control, parcel.run)
             cluster = Cluster(inventory=inventory)

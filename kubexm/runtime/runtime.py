@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from kubexm.connector import Bootless, Notices
+from kubexm.connector import Bootless, Notices, Reusable
+from kubexm.connector.pool import Pool, PoolSettings
 from kubexm.errors import HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kubexm.connector import Connector, ConnectorFactory
+    from kubexm.connector.pool import PoolSource
 
 
 class Privilege(StrEnum):
@@ -43,6 +46,7 @@ class Settings:
         max_fail: So many hosts ("10%": such a share of them) may fail before the whole run is
             called off; `None` lets every host go its own way to the end.
         executor: The name of the plugin that carries the hosts.
+        pool: The limits of the connections that are kept, or where they are written.
     """
 
     check: bool = False
@@ -51,6 +55,7 @@ class Settings:
     deadline_s: float = 0
     max_fail: int | str | None = None
     executor: str = "threads"
+    pool: PoolSettings | PoolSource = field(default_factory=PoolSettings)
 
     def __post_init__(self) -> None:
         if self.forks < 1:
@@ -68,7 +73,7 @@ class Runtime:
     """An inventory, a selection of its hosts, and the way to each of them.
 
     Plugins are loaded here, so that a broken one is told before any host is touched. `_lock`
-    guards the set of open sessions, which `abort` drops from another thread.
+    guards the set of open sessions, which `abort` drops from another thread, and `_told`.
 
     Args:
         inventory: All hosts.
@@ -79,6 +84,7 @@ class Runtime:
 
     Raises:
         PluginError: A connector or a family does not load, or is not installed.
+        UsageError: The pool's settings have a fault.
     """
 
     def __init__(
@@ -98,31 +104,57 @@ class Runtime:
         self._factories = {
             name: given.get(name) or _factory(name) for name in {host.connection for host in hosts}
         }
+        self._pools = {
+            name: Pool(factory, self.settings.pool, floor=self.settings.forks)
+            for name, factory in self._factories.items()
+        }
         self._host_lock = HostLock()
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._aborted = threading.Event()
+        self._told: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Runtime of {self.inventory.path}: {len(self.hosts)} hosts>"
 
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """The connections that are kept between leases, by the name of their connector."""
+        return MappingProxyType(self._pools)
+
     @contextmanager
     def connected(self, host: Host) -> Iterator[Connector]:
-        """A connection to a host, closed at the end.
+        """A connection to a host: one of the pool's when its connector can be kept.
+
+        Any other is closed at the end.
 
         Raises:
             ConnectError: It could not be reached, or would not let us in.
+            PoolExhaustedError: No connection became free in time.
         """
-        connector = self._factories[host.connection](host.endpoint)
-        try:
-            connector.connect()
-        except HostError as error:
-            connector.close()
-            raise error.on(host.name) from error.__cause__
-        try:
+        with ExitStack() as stack:
+            try:
+                connector = self._reach(host, stack)
+            except HostError as error:
+                raise error.on(host.name) from error.__cause__
             yield connector
-        finally:
-            connector.close()
+
+    def _reach(self, host: Host, stack: ExitStack) -> Connector:
+        connector = self._factories[host.connection](host.endpoint)
+        if isinstance(connector, Reusable):
+            lease = self._pools[host.connection].lease(host.endpoint)
+            return stack.enter_context(lease).connector
+        stack.callback(connector.close)
+        connector.connect()
+        return connector
+
+    def news(self, connector: Connector) -> tuple[str, ...]:
+        """What a connection has to tell the operator and was not told in this run before."""
+        notices = connector.notices if isinstance(connector, Notices) else ()
+        with self._lock:
+            news = tuple(notice for notice in notices if notice not in self._told)
+            self._told.update(news)
+        return news
 
     @contextmanager
     def session(
@@ -180,6 +212,13 @@ class Runtime:
                 return connector, stack.enter_context(self.session(host, connector))
 
             connector, session = way()
+
+            def again() -> Session:
+                nonlocal connector
+                connector.close()  # it is in doubt: nobody is to be given it again
+                connector, session = way()
+                return session
+
             yield OpenHost.open(
                 host.name,
                 session,
@@ -188,19 +227,28 @@ class Runtime:
                 image=is_image(host, connector),
                 check=self.settings.check,
                 deadline_s=self.settings.timeout_s,
-                notices=connector.notices if isinstance(connector, Notices) else (),
+                notices=self.news(connector),
                 lock=None if self.settings.check else self._host_lock,
-                reopen=lambda: way()[1],
+                reopen=again,
                 stop=self._aborted,
             )
 
     def abort(self) -> None:
-        """Drop every session at once; a script that is at work ends by itself on the host."""
+        """Drop every session at once, and whoever waits for a connection.
+
+        A script that is at work ends by itself on the host.
+        """
         with self._lock:
             self._aborted.set()
             sessions = tuple(self._sessions)
         for session in sessions:
             session.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that were kept for the next run: there will be none."""
+        for pool in self._pools.values():
+            pool.close()
 
 
 def is_image(host: Host, connector: Connector) -> bool:

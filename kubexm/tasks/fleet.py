@@ -319,6 +319,7 @@ def inventory_of(flags: Flags, arguments: Mapping[str, object] = _NOTHING) -> In
 
 def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
     """Everything that can be wrong before a host is touched is found here, passwords included."""
+    from kubexm.connector.pool import PoolSource
     from kubexm.inventory import AccessOverrides, BecomeMode, override
     from kubexm.inventory.check import raise_faults
     from kubexm.runtime import Runtime, Settings
@@ -330,6 +331,7 @@ def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
         deadline_s=flags.deadline,
         max_fail=_amount(flags.max_fail),
         executor=flags.executor,
+        pool=PoolSource.of(os.environ),
     )
     inventory = inventory_of(flags, arguments)
     for warning in inventory.warnings:

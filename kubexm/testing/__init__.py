@@ -8,13 +8,16 @@ from kubexm.testing.contract import ContractError, HandlerContract
 from kubexm.testing.fake import FakeMachine, Fault
 from kubexm.testing.fleet import FakeConnector, FakeFleet
 from kubexm.testing.golden import Case, GoldenError, cases, check, transcribe
+from kubexm.testing.network import FakeConnection, FakeNetwork
 
 __all__ = [
     "Case",
     "ContractError",
+    "FakeConnection",
     "FakeConnector",
     "FakeFleet",
     "FakeMachine",
+    "FakeNetwork",
     "Fault",
     "GoldenError",
     "HandlerContract",
