@@ -7,10 +7,12 @@ Transports register under the entry-point group `kubexm.connectors`.
 from kubexm.connector.endpoint import (
     DEFAULT_CONNECT_TIMEOUT_S,
     Bootless,
+    Carried,
     Connector,
     ConnectorFactory,
     Endpoint,
     HostKeyPolicy,
+    Inside,
     Notices,
 )
 from kubexm.connector.proxy import Proxy, ProxyScheme
@@ -18,10 +20,12 @@ from kubexm.connector.proxy import Proxy, ProxyScheme
 __all__ = [
     "DEFAULT_CONNECT_TIMEOUT_S",
     "Bootless",
+    "Carried",
     "Connector",
     "ConnectorFactory",
     "Endpoint",
     "HostKeyPolicy",
+    "Inside",
     "Notices",
     "Proxy",
     "ProxyScheme",
