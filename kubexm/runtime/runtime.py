@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from kubexm.connector import Bootless, Notices
-from kubexm.errors import HostError, UsageError
+from kubexm.connector import Bootless, Carried, Notices
+from kubexm.connector.elevated import Elevated
+from kubexm.errors import ConnectError, HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
 from kubexm.runner import Catalogue, HostLock
 from kubexm.runner import Host as OpenHost
-from kubexm.shell import Escalation, Session
+from kubexm.shell import Become, Escalation, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,7 +97,8 @@ class Runtime:
         self.catalogue = catalogue or Catalogue.installed()
         given = connectors or {}
         self._factories = {
-            name: given.get(name) or _factory(name) for name in {host.connection for host in hosts}
+            name: given.get(name) or _factory(name)
+            for name in {name for host in hosts for name in self._connections(host)}
         }
         self._host_lock = HostLock()
         self._lock = threading.Lock()
@@ -108,21 +110,53 @@ class Runtime:
 
     @contextmanager
     def connected(self, host: Host) -> Iterator[Connector]:
-        """A connection to a host, closed at the end.
+        """A connection to a host, closed at the end, and so are those that it goes through.
 
         Raises:
             ConnectError: It could not be reached, or would not let us in.
+            UsageError: Its connector does not go through other hosts.
         """
-        connector = self._factories[host.connection](host.endpoint)
-        try:
-            connector.connect()
-        except HostError as error:
-            connector.close()
-            raise error.on(host.name) from error.__cause__
-        try:
+        with ExitStack() as stack:
+            try:
+                connector = self._reach(host, stack)
+            except HostError as error:
+                raise error.on(host.name) from error.__cause__
             yield connector
-        finally:
-            connector.close()
+
+    def _reach(self, host: Host, stack: ExitStack) -> Connector:
+        connector = self._factories[host.connection](host.endpoint)
+        if host.via:
+            if not isinstance(connector, Carried):
+                message = f"{host.name}: {host.connection} goes through no other host (kubexm_via)"
+                raise UsageError(message, hint="remove kubexm_via, or use another connection")
+            privilege = Privilege.ROOT if connector.wants_root else Privilege.LOGIN
+            connector.through(self._carrier(host, privilege, stack))
+        stack.callback(connector.close)
+        connector.connect()
+        return connector
+
+    def _carrier(self, host: Host, privilege: Privilege, stack: ExitStack) -> Connector:
+        """The connection to the host that another one goes through, as the user that this needs.
+
+        Raises:
+            ConnectError: It could not be reached, or would not let us in; of the same kind.
+        """
+        other = self.inventory.host(host.via)
+        try:
+            connector = stack.enter_context(self.connected(other))
+        except ConnectError as error:
+            message = f"the way through {other.name} is closed: {error.message}"
+            raise type(error)(message, host=host.name, hint=error.hint) from error.__cause__
+        escalation = _escalation(other, privilege)
+        if escalation.method is Become.NONE:
+            return connector
+        return Elevated(connector, escalation, timeout_s=other.endpoint.connect_timeout_s)
+
+    def _connections(self, host: Host) -> Iterator[str]:
+        """The connections on the way to a host; an inventory has no circles."""
+        yield host.connection
+        if host.via:
+            yield from self._connections(self.inventory.host(host.via))
 
     @contextmanager
     def session(

@@ -539,7 +539,7 @@ VARIABLES = [
     variable(
         "kubexm_connection",
         "a b",
-        "must be ssh, local or the name of a connector plugin, not 'a b'",
+        "must be ssh, local, openssh, podman or the name of another connector plugin, not 'a b'",
     ),
     variable("kubexm_family", "7", "must be the name of an OS family, not 7", "quote it"),
     variable("kubexm_labels", "[a]", "must be a mapping of strings to strings, not a list"),
