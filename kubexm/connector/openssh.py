@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubexm.connector.client import Client, ClientConnector, Refusal
+from kubexm.connector.endpoint import DEFAULT_CONNECT_TIMEOUT_S, HostKeyPolicy
 from kubexm.errors import AuthenticationError, ConnectError, HostKeyError, UnreachableError
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
     from kubexm.connector.endpoint import Connector, Endpoint
 
-_HOST_KEY_CHECKING = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}
+_HOST_KEY_CHECKING = {
+    HostKeyPolicy.STRICT: "yes",
+    HostKeyPolicy.ACCEPT_NEW: "accept-new",
+    HostKeyPolicy.PINNED: "yes",
+    HostKeyPolicy.INSECURE: "no",
+}
 _LONGEST_SOCKET = 80
 """Of the 107 bytes that a socket's path can have, ssh wants some for itself."""
 _REFUSALS = (
@@ -120,6 +126,14 @@ class OpenSshConnector(ClientConnector):
         if directory is not None:
             shutil.rmtree(directory, ignore_errors=True)
 
+    def connect(self) -> None:
+        """See `Connector.connect`."""
+        if wanting := _wanting(self._endpoint):
+            message = f"the connection openssh does not know {wanting}"
+            hint = "use the connection ssh, or say it in ssh_config or kubexm_connection_options"
+            raise ConnectError(message, host=self._endpoint.name, hint=hint)
+        super().connect()
+
     def _argv(self, command: str) -> Sequence[str]:
         endpoint = self._endpoint
         is_first = self._holder is None
@@ -127,14 +141,18 @@ class OpenSshConnector(ClientConnector):
             # ssh takes the first value that it is given
             *endpoint.options.items(),
             ("BatchMode", "yes"),
-            ("ConnectTimeout", str(max(1, round(endpoint.connect_timeout_s)))),
+            ("ConnectTimeout", _timeout(endpoint.connect_timeout_s)),
+            ("ConnectionAttempts", str(endpoint.connect_attempts or "")),
             ("ServerAliveInterval", "20"),
             ("ServerAliveCountMax", "3"),
-            ("StrictHostKeyChecking", _HOST_KEY_CHECKING.get(endpoint.host_key_policy, "yes")),
+            ("StrictHostKeyChecking", _HOST_KEY_CHECKING[endpoint.host_key_policy]),
             ("UserKnownHostsFile", self._known_hosts()),
             ("Port", str(endpoint.port or "")),
             ("User", endpoint.user),
             ("IdentityFile", _path(endpoint.private_key)),
+            ("CertificateFile", _path(endpoint.certificate)),
+            ("ProxyJump", ",".join(map(_jump, endpoint.bastions))),
+            ("ProxyCommand", endpoint.proxy_command),
             # what the first says is listened to, for the fingerprint of a new host key
             ("LogLevel", "DEBUG1" if is_first else "ERROR"),
             ("ControlMaster", "auto"),
@@ -147,7 +165,7 @@ class OpenSshConnector(ClientConnector):
 
     def _known_hosts(self) -> str:
         """Where ssh looks for host keys: nowhere, when any will do."""
-        is_insecure = self._endpoint.host_key_policy == "insecure"
+        is_insecure = self._endpoint.host_key_policy is HostKeyPolicy.INSECURE
         return os.devnull if is_insecure else _path(self._endpoint.known_hosts)
 
     def _socket(self, *, is_first: bool) -> str:
@@ -155,6 +173,27 @@ class OpenSshConnector(ClientConnector):
             self._directory = Path(tempfile.mkdtemp(prefix="kubexm-"))
         path = "" if self._directory is None else f"{self._directory}/s"
         return path if path and len(path) <= _LONGEST_SOCKET else "none"
+
+
+def _wanting(endpoint: Endpoint) -> str:
+    """A variable that is set and that ssh cannot be told on its command line."""
+    if endpoint.host_key_policy is HostKeyPolicy.PINNED:
+        return "pinned host keys (kubexm_host_key)"
+    if endpoint.private_key_content is not None:
+        return "a key that is in no file (kubexm_private_key)"
+    return "" if endpoint.proxy is None else "proxies (kubexm_proxy)"
+
+
+def _timeout(seconds: float) -> str:
+    """Whole seconds; nothing where nothing was said, so that ssh_config may say it."""
+    return "" if seconds == DEFAULT_CONNECT_TIMEOUT_S else str(max(1, round(seconds)))
+
+
+def _jump(bastion: Endpoint) -> str:
+    """A bastion as ProxyJump of ssh_config(5) has it; its keys are the agent's and ssh_config's."""
+    address = f"[{bastion.address}]" if ":" in bastion.address else bastion.address
+    user = f"{bastion.user}@" if bastion.user else ""
+    return f"{user}{address}" + (f":{bastion.port}" if bastion.port else "")
 
 
 def _path(path: str) -> str:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from kubexm.connector import Connector, Endpoint, HostKeyPolicy, Inside, kubectl, local, openssh
+from kubexm.connector import (
+    Connector,
+    Endpoint,
+    HostKeyPolicy,
+    Inside,
+    Proxy,
+    kubectl,
+    local,
+    openssh,
+)
 from kubexm.connector import container as engine
 from kubexm.errors import (
     AuthenticationError,
@@ -21,6 +30,7 @@ from kubexm.errors import (
 )
 from kubexm.inventory import load
 from kubexm.runtime import Runtime
+from kubexm.secret import Secret
 from kubexm.shell import Become, Escalation, Script, Session, elevate
 from tests.integration.sshd import free_port, make_key
 from tests.integration.wire import LOGIN_SHELLS, eventually, machine
@@ -85,6 +95,40 @@ def test_openssh_takes_further_settings_from_the_connection_options(endpoint: En
     connector = openssh.plugin(replace(endpoint, options={"SetEnv": "LC_KUBEXM=here"}))
     connector.connect()
     connector.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"host_key_policy": HostKeyPolicy.PINNED, "host_keys": ("SHA256:x",)}, "pinned"),
+        ({"private_key_content": Secret("the key")}, "a key that is in no file"),
+        ({"proxy": Proxy.parse("socks5://127.0.0.1:1080")}, "proxies"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_openssh_refuses_what_it_cannot_hand_on(changes: dict[str, object], message: str) -> None:
+    endpoint = replace(Endpoint(name="a", address="127.0.0.1"), **changes)  # type: ignore[arg-type] # as above
+    assert f"openssh does not know {message}" in str(refused(openssh.plugin(endpoint)))
+
+
+def test_openssh_goes_through_bastions(sshd: SshServer, make_sshd: ServerMaker) -> None:
+    inner = make_sshd()
+    inner.authorize(sshd.private_key)
+    (sshd.directory / "config").write_text(
+        f"IdentityFile {sshd.private_key}\nUserKnownHostsFile {sshd.known_hosts}\n"
+        "StrictHostKeyChecking accept-new\n"
+    )
+    bastion = Endpoint(name="gate", address="127.0.0.1", port=sshd.port)
+    endpoint = inner.endpoint(connect_timeout_s=60, bastions=(bastion,))
+    program = sshd.directory / "ssh-here"
+    # the configuration file goes to the ssh of the bastion too (ssh_config(5), ProxyJump)
+    program.write_text(f'#!/bin/sh\nexec ssh -F {sshd.directory}/config "$@"\n')
+    program.chmod(0o755)
+    connector = openssh.plugin(replace(endpoint, inside=Inside(executable=str(program))))
+    connector.connect()
+    with closing(connector), closing(Session.open(connector.open)) as session:
+        assert session.ask(Script("echo behind")).text == "behind\n"
+    assert "Accepted publickey" in sshd.log
 
 
 def test_openssh_tells_an_unknown_host_key_and_a_changed_one(
