@@ -42,6 +42,29 @@ DEFAULT_CONNECT_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """Which part of a machine is meant, for transports that lead into one. Empty means unset.
+
+    Args:
+        container: Of docker, podman, systemd-nspawn, or of a pod.
+        pod: Of Kubernetes.
+        namespace: The pod's.
+        context: A kubectl context.
+        kubeconfig: Path of kubectl's configuration, where kubectl runs.
+        root: Path of a directory tree.
+        executable: The client to start instead of the transport's usual one.
+    """
+
+    container: str = ""
+    pod: str = ""
+    namespace: str = ""
+    context: str = ""
+    kubeconfig: str = ""
+    root: str = ""
+    executable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One machine as a connector sees it. Every default is safe.
 
@@ -71,6 +94,7 @@ class Endpoint:
         proxy: What stands before the machine or, where there are bastions, is of no use.
         proxy_command: A command line whose standard input and output lead to the machine
             (ProxyCommand in ssh_config(5), with its tokens); instead of `proxy`.
+        inside: Which container, pod or directory tree; see `Inside`.
         options: Further settings by name, for connectors of other distributions.
     """
 
@@ -91,6 +115,7 @@ class Endpoint:
     bastions: tuple[Endpoint, ...] = ()
     proxy: Proxy | None = None
     proxy_command: str = ""
+    inside: Inside = Inside()
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -117,6 +142,8 @@ class Connector(Protocol):
 
     def open(self, command: str) -> Process:
         """Start a command line under the login user's shell, with three pipes.
+
+        It is UTF-8; scripts, which need not be, go through a session.
 
         Raises:
             UnreachableError: The link is gone.
@@ -184,6 +211,23 @@ class Impatient(Protocol):
         Raises:
             DroppedError: It did.
             ConnectError: As `Connector.connect`.
+        """
+        ...
+
+
+@runtime_checkable
+class Carried(Protocol):
+    """An optional ability of a connector: to start its client on another machine than this one."""
+
+    @property
+    def wants_root(self) -> bool:
+        """Whether its client works for root only, as chroot does."""
+        ...
+
+    def through(self, other: Connector) -> None:
+        """Start it where a connected connector leads; that stays its owner's to close.
+
+        Called before `connect`.
         """
         ...
 

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubexm.errors import ConnectError
+from kubexm.connector.opened import Opened
+from kubexm.errors import ConnectError, UnreachableError
 from kubexm.shell import Exchange
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ class LocalConnector:
 
     def __init__(self) -> None:
         self._connected = False
+        self._closed = False
+        self._opened = Opened()
 
     def __repr__(self) -> str:
         return "<LocalConnector>"
@@ -182,19 +185,33 @@ class LocalConnector:
     def connect(self) -> None:
         """Nothing to reach: always succeeds."""
         self._connected = True
+        self._closed = False
 
     def close(self) -> None:
-        """Harmless when repeated."""
+        """See `Connector.close`. What is open ends; whoever waits on it wakes."""
         self._connected = False
+        self._closed = True
+        self._opened.end()
 
     def is_connected(self) -> bool:
         """Whether `connect` was called and `close` was not."""
         return self._connected
 
     def open(self, command: str) -> LocalProcess:
-        """Run a command line with /bin/sh, in the user's home as ssh would."""
+        """Run a command line with /bin/sh, in the user's home as ssh would.
+
+        There is nothing to connect to, so that only `close` ends it.
+
+        Raises:
+            UnreachableError: It was closed.
+        """
+        if self._closed:
+            message = "the connection to this machine was closed"
+            raise UnreachableError(message)
         home = Path.home()
-        return LocalProcess(["/bin/sh", "-c", command], home if os.access(home, os.X_OK) else None)
+        argv = ["/bin/sh", "-c", command]
+        process = LocalProcess(argv, home if os.access(home, os.X_OK) else None)
+        return self._opened.add(process)
 
 
 def plugin(endpoint: Endpoint) -> LocalConnector:

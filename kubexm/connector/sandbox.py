@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import kubexm
 from kubexm.connector.local import LocalProcess
+from kubexm.connector.opened import Opened
 from kubexm.errors import ConnectError, UnreachableError, tail
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class SandboxConnector:
         # A name is one path component, whatever an inventory allows.
         self._kept = self._base / re.sub(r"^\.|[^\w.-]", _encoded, endpoint.name)
         self._holder: subprocess.Popen[bytes] | None = None
+        self._opened = Opened()
         self._copy = _Copy("", "", ())
 
     def __repr__(self) -> str:
@@ -124,6 +126,7 @@ class SandboxConnector:
             # Process 1 of the copy dies with it, and everything with that.
             os.kill(holder.pid, signal.SIGKILL)
             holder.wait()
+        self._opened.end()
 
     def is_connected(self) -> bool:
         """Whether the copy is there."""
@@ -134,7 +137,8 @@ class SandboxConnector:
         if not self.is_connected():
             message = "the sandbox is not there, or has ended"
             raise UnreachableError(message, host=self._name)
-        return LocalProcess([*_program(), "enter", self._copy.pid, self._copy.identity, command])
+        argv = [*_program(), "enter", self._copy.pid, self._copy.identity, command]
+        return self._opened.add(LocalProcess(argv))
 
     def _announced(self, holder: subprocess.Popen[bytes]) -> _Copy:
         """What the program says once the copy is there.

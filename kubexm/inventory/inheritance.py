@@ -210,6 +210,7 @@ class Inheritance:
             labels=found.labels,
             connection=found.connection,
             endpoint=found.endpoint(name),
+            via=found.via,
             become=found.become,
             escalation=found.escalation(),
             mode=found.mode,

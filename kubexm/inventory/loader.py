@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kubexm.errors import InventoryError, UsageError
-from kubexm.inventory import extra, hierarchy
+from kubexm.inventory import extra, hierarchy, way
 from kubexm.inventory.adjacent import Adjacent
 from kubexm.inventory.draft import Draft
 from kubexm.inventory.inheritance import Above, Inheritance
@@ -83,6 +83,7 @@ def load(
     )
     inventory = inheritance.build(Path(names[0]), names)
     problems.raise_if_any()
+    way.check(inventory)
     safe.ready()
     return inventory
 

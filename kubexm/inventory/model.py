@@ -94,6 +94,7 @@ class Host:
         labels: Free words for selectors and reports.
         connection: The name of a connector plugin.
         endpoint: What the connector is made from.
+        via: The host on which the connection's client runs; empty for this machine.
         become: When to use `escalation`.
         escalation: Whom to become and how; it is complete even when `become` is false.
         mode: See `MachineMode`.
@@ -111,6 +112,7 @@ class Host:
     )
     labels: Mapping[str, str] = field(default_factory=_empty, hash=False)
     connection: str = "ssh"
+    via: str = ""
     become: BecomeMode = BecomeMode.AUTO
     escalation: Escalation = _SUDO
     mode: MachineMode = MachineMode.LIVE

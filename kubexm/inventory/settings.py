@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kubexm.connector import DEFAULT_CONNECT_TIMEOUT_S, Endpoint, HostKeyPolicy, Proxy
+from kubexm.connector import DEFAULT_CONNECT_TIMEOUT_S, Endpoint, HostKeyPolicy, Inside, Proxy
 from kubexm.inventory.model import BecomeMode, MachineMode
 from kubexm.shell import Become, Escalation
 
@@ -48,6 +48,14 @@ class Settings:
     connect_attempts: int = 0
     options: Mapping[str, str] = field(default_factory=_empty)
     connection: str = "ssh"
+    via: str = ""
+    container: str = ""
+    pod: str = ""
+    namespace: str = ""
+    context: str = ""
+    kubeconfig: str = ""
+    root: str = ""
+    executable: str = ""
     become: BecomeMode = BecomeMode.AUTO
     become_method: Become = Become.SUDO
     become_user: str = "root"
@@ -81,6 +89,15 @@ class Settings:
             proxy_command=self.proxy_command,
             connect_timeout_s=self.connect_timeout_s,
             connect_attempts=self.connect_attempts,
+            inside=Inside(
+                container=self.container,
+                pod=self.pod,
+                namespace=self.namespace,
+                context=self.context,
+                kubeconfig=self.kubeconfig,
+                root=self.root,
+                executable=self.executable,
+            ),
             options=self.options,
         )
 

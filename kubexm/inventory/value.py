@@ -29,6 +29,7 @@ _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _QUOTE = "quote it"
+_ANSIBLES = {"smart": "ssh", "paramiko": "ssh", "paramiko_ssh": "ssh", "docker_api": "docker"}
 
 
 class RefusedError(Exception):
@@ -79,8 +80,10 @@ def become_user(node: Node, base: Path) -> str:
 
 
 def address(node: Node, base: Path) -> str:
-    """A host name or an IP address."""
+    """A host name or an IP address; or the absolute path of a directory, for chroot."""
     found = word(node, base)
+    if found.startswith("/"):
+        return found
     if found.startswith("["):
         raise RefusedError(reason="is in brackets", hint="write an IPv6 address without them")
     if "@" in found or "/" in found:
@@ -121,6 +124,14 @@ def path(node: Node, base: Path) -> str:
         return str(base / Path(found).expanduser())
     except RuntimeError:
         raise RefusedError(reason="names a home directory that is not known") from None
+
+
+def elsewhere(node: Node, base: Path) -> str:
+    """An absolute path, perhaps of another machine."""
+    found = text(node, base)
+    if not found.startswith("/") or not found.isprintable():
+        raise RefusedError
+    return found
 
 
 def secret(node: Node, _base: Path) -> Secret:
@@ -198,9 +209,9 @@ def choice(kind: type[ChoiceT]) -> Choice[ChoiceT]:
 
 
 def connection(node: Node, base: Path) -> str:
-    """The name of a connector plugin; Ansible's own names for ssh are ssh."""
+    """The name of a connector plugin, also by Ansible's names for the same."""
     name = _last(plugin_name(node, base))
-    return "ssh" if name in {"smart", "paramiko", "paramiko_ssh"} else name
+    return _ANSIBLES.get(name, name)
 
 
 def plugin_name(node: Node, base: Path) -> str:

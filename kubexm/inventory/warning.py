@@ -68,12 +68,13 @@ def _names(draft: Draft, groups: Mapping[str, Group]) -> Iterator[tuple[Place, s
 
 
 def _addresses(draft: Draft, hosts: Iterable[Host]) -> Iterator[tuple[Place, str]]:
-    same: dict[tuple[str, str, int], list[Host]] = {}
+    same: dict[tuple[str, int, tuple[object, ...]], list[Host]] = {}
     for host in hosts:
         if host.endpoint.address:
             port = host.endpoint.port or (_SSH_PORT if host.connection == "ssh" else 0)
-            same.setdefault((host.connection, host.endpoint.address, port), []).append(host)
-    for (_, address, port), twins in same.items():
+            way = (host.connection, host.via, host.endpoint.inside)
+            same.setdefault((host.endpoint.address, port, way), []).append(host)
+    for (address, port, _), twins in same.items():
         if len(twins) > 1:
             names = shorten([host.name for host in twins])
             where = f"{address} port {port}" if port else address

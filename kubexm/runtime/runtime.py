@@ -9,14 +9,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from kubexm.connector import Bootless, Notices, Reusable
+from kubexm.connector import Bootless, Carried, Notices, Reusable
+from kubexm.connector.elevated import Elevated
 from kubexm.connector.pool import Pool, PoolSettings
-from kubexm.errors import HostError, UsageError
+from kubexm.errors import ConnectError, HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
 from kubexm.runner import Catalogue, HostLock
 from kubexm.runner import Host as OpenHost
-from kubexm.shell import Escalation, Session
+from kubexm.shell import Become, Escalation, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,7 +103,8 @@ class Runtime:
         self.catalogue = catalogue or Catalogue.installed()
         given = connectors or {}
         self._factories = {
-            name: given.get(name) or _factory(name) for name in {host.connection for host in hosts}
+            name: given.get(name) or _factory(name)
+            for name in {name for host in hosts for name in self._connections(host)}
         }
         self._pools = {
             name: Pool(factory, self.settings.pool, floor=self.settings.forks)
@@ -126,11 +128,12 @@ class Runtime:
     def connected(self, host: Host) -> Iterator[Connector]:
         """A connection to a host: one of the pool's when its connector can be kept.
 
-        Any other is closed at the end.
+        Any other is closed at the end, and so are those that it goes through.
 
         Raises:
             ConnectError: It could not be reached, or would not let us in.
             PoolExhaustedError: No connection became free in time.
+            UsageError: Its connector does not go through other hosts.
         """
         with ExitStack() as stack:
             try:
@@ -141,9 +144,15 @@ class Runtime:
 
     def _reach(self, host: Host, stack: ExitStack) -> Connector:
         connector = self._factories[host.connection](host.endpoint)
-        if isinstance(connector, Reusable):
+        if isinstance(connector, Reusable) and not host.via:
             lease = self._pools[host.connection].lease(host.endpoint)
             return stack.enter_context(lease).connector
+        if host.via:
+            if not isinstance(connector, Carried):
+                message = f"{host.name}: {host.connection} goes through no other host (kubexm_via)"
+                raise UsageError(message, hint="remove kubexm_via, or use another connection")
+            privilege = Privilege.ROOT if connector.wants_root else Privilege.LOGIN
+            connector.through(self._carrier(host, privilege, stack))
         stack.callback(connector.close)
         connector.connect()
         return connector
@@ -155,6 +164,29 @@ class Runtime:
             news = tuple(notice for notice in notices if notice not in self._told)
             self._told.update(news)
         return news
+
+    def _carrier(self, host: Host, privilege: Privilege, stack: ExitStack) -> Connector:
+        """The connection to the host that another one goes through, as the user that this needs.
+
+        Raises:
+            ConnectError: It could not be reached, or would not let us in; of the same kind.
+        """
+        other = self.inventory.host(host.via)
+        try:
+            connector = stack.enter_context(self.connected(other))
+        except ConnectError as error:
+            message = f"the way through {other.name} is closed: {error.message}"
+            raise type(error)(message, host=host.name, hint=error.hint) from error.__cause__
+        escalation = _escalation(other, privilege)
+        if escalation.method is Become.NONE:
+            return connector
+        return Elevated(connector, escalation, timeout_s=other.endpoint.connect_timeout_s)
+
+    def _connections(self, host: Host) -> Iterator[str]:
+        """The connections on the way to a host; an inventory has no circles."""
+        yield host.connection
+        if host.via:
+            yield from self._connections(self.inventory.host(host.via))
 
     @contextmanager
     def session(

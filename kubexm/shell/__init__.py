@@ -4,10 +4,11 @@ In: `Script` and `Guarded` values. Out: `Reply` and `GuardedReply` values, in or
 A connector (next layer up) supplies the `Process` whose three pipes carry the bytes.
 """
 
+from kubexm.shell.elevation import elevate
 from kubexm.shell.escalation import Become, Escalation
 from kubexm.shell.frame import BatchReply, Frame, Guarded, GuardedReply, Reply, Verdict, digest
 from kubexm.shell.process import Exchange, Process
-from kubexm.shell.script import Library, Script, quote
+from kubexm.shell.script import Library, Script, quote, quote_for_login
 from kubexm.shell.session import FILE, LOCK, OutputListener, Session
 
 __all__ = [
@@ -28,5 +29,7 @@ __all__ = [
     "Session",
     "Verdict",
     "digest",
+    "elevate",
     "quote",
+    "quote_for_login",
 ]

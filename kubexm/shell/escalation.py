@@ -13,6 +13,7 @@ from typing import assert_never
 
 from kubexm.errors import EscalationError, tail
 from kubexm.secret import Secret, redact
+from kubexm.shell.script import quote_for_login
 
 
 class Become(StrEnum):
@@ -53,6 +54,10 @@ _LOOP = (
     'case $kx_program in *"#$kx_token") eval "$kx_program";; *) exit 9;; esac; done'
 )
 _SUDO_RS_ASKS = "[sudo: authenticate] Password: "
+_ANNOUNCE = (
+    "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH; "
+    'echo "$1 ready" >&2; echo "$1 ready" || exit 9; '
+)
 _BEGUN = "begun"
 _ABSENT = "absent"
 _ACCOUNT = re.compile(r"[A-Za-z0-9_#][A-Za-z0-9_.@+#$-]*", re.ASCII)
@@ -76,11 +81,41 @@ def start_command(escalation: Escalation, nonce: str, prompt: str, *, login: boo
         EscalationError: No account has such a name.
     """
     loop = _LOOP if login else _SETTLE + _LOOP
+    if escalation.method is Become.NONE:
+        return f"exec sh -c {_word(_START)} kubexm {_word(loop)} {nonce}"
+    return _become(escalation, nonce, prompt, _word(loop))
+
+
+def elevated_command(escalation: Escalation, nonce: str, prompt: str, command: str) -> str:
+    """The command line that runs another one as another user, announced on both outputs.
+
+    Any login shell hands it on, as far as it does `command`.
+
+    Args:
+        escalation: Whom to become; somebody.
+        nonce: See `start_command`.
+        prompt: See `start_command`.
+        command: For sh.
+
+    Raises:
+        EscalationError: No account has such a name.
+    """
+    return _become(
+        escalation,
+        nonce,
+        prompt,
+        quote_for_login(f"{_ANNOUNCE}exec sh -c {quote_for_login(command)}"),
+    )
+
+
+def _become(escalation: Escalation, nonce: str, prompt: str, loop: str) -> str:
+    """The command line that runs `loop`, a quoted word, as another user."""
     user = escalation.user
     inner = 'sh -c "$1" kubexm "$2" "$3"'
     match escalation.method:
         case Become.NONE:
-            return f"exec sh -c {_word(_START)} kubexm {_word(loop)} {nonce}"
+            message = "nobody to become"
+            raise ValueError(message)
         case Become.SUDO:
             # Not -p, which sudo-rs before 0.2.5 does not take; it asks in its own words.
             become = f'env SUDO_PROMPT="$4" sudo -S -u "$5" -- {inner}'
@@ -100,8 +135,8 @@ def start_command(escalation: Escalation, nonce: str, prompt: str, *, login: boo
         f'command -v {escalation.method} >/dev/null || {{ echo "$3 {_ABSENT}" >&2; exit 127; }}; '
         f"exec {become}"
     )
-    words = (_START, loop, nonce, prompt, user, _START_UNDER_SU)
-    return f"exec sh -c {_word(program)} kubexm " + " ".join(map(_word, words))
+    others = " ".join(map(_word, (nonce, prompt, user, _START_UNDER_SU)))
+    return f"exec sh -c {_word(program)} kubexm {_word(_START)} {loop} {others}"
 
 
 def _word(text: str) -> str:

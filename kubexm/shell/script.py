@@ -30,6 +30,18 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", r"'\''") + "'"
 
 
+def quote_for_login(text: str) -> str:
+    """One word of a command line whose reader may be any login shell, csh and fish included.
+
+    Those two agree with sh on quotes, but not on backslashes in them, so none is added. What
+    `text` itself holds of backslashes, exclamation marks and newlines stays theirs to misread.
+
+    Raises:
+        ValueError: See `quote`.
+    """
+    return text if quote(text) == text else "'" + text.replace("'", "'\"'\"'") + "'"
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """Shell functions that scripts call; a session sends each library at most once.

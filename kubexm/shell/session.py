@@ -107,7 +107,7 @@ class Session:
         nonce, prompt = secrets.token_hex(8), secrets.token_hex(16)
         process = start(start_command(escalation, nonce, prompt, login=login))
         try:
-            _converse(process, escalation, nonce=nonce, prompt=prompt, timeout_s=timeout_s)
+            converse(process, escalation, nonce=nonce, prompt=prompt, timeout_s=timeout_s)
         except BaseException:
             process.kill()
             raise
@@ -242,10 +242,18 @@ class Session:
         return None
 
 
-def _converse(
+def converse(
     process: Process, escalation: Escalation, *, nonce: str, prompt: str, timeout_s: float
-) -> None:
-    """Wait for the loop to announce itself; answer the password prompt once, when it comes."""
+) -> tuple[bytes, bytes]:
+    """Wait for the loop to announce itself; answer the password prompt once, when it comes.
+
+    Returns:
+        All that was said until then, on stdout and on stderr.
+
+    Raises:
+        EscalationError: Whom we asked refused, is absent, or said nothing in time.
+        ConnectError: The login shell did not start ours.
+    """
     ready = f"{nonce} ready\n".encode()
     out, err = bytearray(), bytearray()
     heard = 0
@@ -259,7 +267,7 @@ def _converse(
         out += stdout
         err += stderr
         if ready in out:
-            return
+            return bytes(out), bytes(err)
         said = begun(err.decode("utf-8", "replace"), nonce)
         if said is None:
             if ended or left <= 0:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from kubexm.connector import Endpoint, HostKeyPolicy, Proxy, ProxyScheme
+from kubexm.connector import Endpoint, HostKeyPolicy, Inside, Proxy, ProxyScheme
 from kubexm.errors import UsageError
 from kubexm.inventory import (
     DEFINITIONS,
@@ -167,6 +167,14 @@ def test_every_connection_variable_lands(tmp_path: Path) -> None:
               kubexm_private_key_passphrase: "two"
               kubexm_certificate_file: keys/id-cert.pub
               kubexm_connection: courier
+              kubexm_via: web2
+              kubexm_container: app
+              kubexm_pod: web-0
+              kubexm_namespace: shop
+              kubexm_context: test
+              kubexm_kubeconfig: kube/config
+              kubexm_root: /srv/tree
+              kubexm_executable: /opt/courier
               kubexm_connection_options: {sender: somebody}
               kubexm_host_key_policy: strict
               kubexm_host_key: SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
@@ -186,6 +194,7 @@ def test_every_connection_variable_lands(tmp_path: Path) -> None:
               kubexm_mode: image
               kubexm_family: debian
               kubexm_labels: {rack: "12"}
+            web2:
         """,
     ).host("web1")
     assert host.endpoint == Endpoint(
@@ -219,10 +228,19 @@ def test_every_connection_variable_lands(tmp_path: Path) -> None:
         ),
         proxy=PROXY,
         proxy_command="nc %h %p",
+        inside=Inside(
+            container="app",
+            pod="web-0",
+            namespace="shop",
+            context="test",
+            kubeconfig=str(tmp_path / "kube/config"),
+            root="/srv/tree",
+            executable="/opt/courier",
+        ),
         options=MappingProxyType({"sender": "somebody"}),
     )
     assert host.internal_address == "198.51.100.1"
-    assert host.connection == "courier"
+    assert (host.connection, host.via) == ("courier", "web2")
     assert host.become is BecomeMode.TRUE
     assert host.escalation == Escalation(method=Become.SU, user="admin", password=Secret("three"))
     assert (host.mode, host.family, host.labels) == (MachineMode.IMAGE, "debian", {"rack": "12"})

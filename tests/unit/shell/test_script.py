@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubexm.shell import Library, Script, quote
+from kubexm.shell import Library, Script, quote, quote_for_login
 
 SHELLS = ("dash", "bash", "busybox sh", "mksh")
 
@@ -53,6 +53,21 @@ def test_words_that_tempt_a_shell_mean_themselves(shell: str) -> None:
     words += ["'\"'\"'", "\\", "\\'", "''", "%d", "$(date)", "`date`", "&&", "a\rb", " ", "if", "["]
     words += ["\udcff\udcfe", "é", "x" * 50_000, "'" * 5_000]
     assert evaluated(shell, words) == words
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "fish", "tcsh"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_word_for_login_shells_means_itself_through_several_of_them(
+    shell: str, depth: int
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    word = 'it\'s "one" $word `of` *? {a,b} ~ # ; & | > é'
+    line = f"printf %s {quote_for_login(word)}"
+    for _ in range(1, depth):
+        line = f"{shell} -c {quote_for_login(line)}"
+    found = subprocess.run([shell, "-c", line], capture_output=True, check=True)
+    assert found.stdout.decode() == word
 
 
 def test_plain_words_stay_readable() -> None:
