@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +21,13 @@ from kubexm.engine.event import (
 )
 from kubexm.engine.report import HostReport, HostStatus, RunReport
 from kubexm.engine.trace import Trace, working_on
-from kubexm.errors import ConnectError, EscalationError, HostError, KubexmError
+from kubexm.errors import (
+    ConnectError,
+    EscalationError,
+    HostError,
+    KubexmError,
+    SessionLostError,
+)
 from kubexm.inventory import Host
 from kubexm.runner import Outcome, Status, first_error
 
@@ -57,8 +63,13 @@ def new_run_id() -> str:
     return f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) -> RunReport:
+def side_by_side(
+    plan: str, runtime: Runtime, bus: Bus, run: str, work: Work, *, at_once: bool = False
+) -> RunReport:
     """Do one piece of work on every host of the runtime.
+
+    A host that fails with an error that is `fatal` ends the run: no further host is begun, and
+    those at work are dropped.
 
     Args:
         plan: What the run is called.
@@ -66,6 +77,8 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
         bus: Where events go.
         run: The run's id.
         work: Connects, works, and closes; an exception fails its host only.
+        at_once: The first interrupt drops the hosts at work, because what they do leaves
+            nothing half-done that would have to be finished.
 
     Returns:
         A report for every host, in inventory order.
@@ -78,13 +91,13 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
     interrupted = False
     workers = max(1, min(runtime.settings.forks, len(hosts)))
     with ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host") as pool:
-        futures = [pool.submit(_host, host, bus, run, work) for host in hosts]
+        futures = [pool.submit(_host, host, runtime, bus, run, work) for host in hosts]
         try:
-            wait(futures)
+            _await(futures, runtime)
         except KeyboardInterrupt:
             interrupted = True
-            bus.emit(RunInterrupted(run=run, time=now()))
-            _stop(futures, runtime)
+            bus.emit(RunInterrupted(run=run, time=now(), at_once=at_once))
+            _stop(futures, runtime, at_once=at_once)
     reports = tuple(
         _interrupted(host) if future.cancelled() else future.result()
         for host, future in zip(hosts, futures, strict=True)
@@ -100,10 +113,26 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
     return report
 
 
-def _stop(futures: list[Future[HostReport]], runtime: Runtime) -> None:
+def _await(futures: list[Future[HostReport]], runtime: Runtime) -> None:
+    """Wait for every host; after a fatal error drop those that are left."""
+    left = set(futures)
+    while left:
+        done, left = wait(left, return_when=FIRST_COMPLETED)
+        errors = [future.result().error for future in done if not future.cancelled()]
+        if left and any(isinstance(error, HostError) and error.fatal for error in errors):
+            for future in left:
+                future.cancel()
+            runtime.abort()
+            wait(left)
+            return
+
+
+def _stop(futures: list[Future[HostReport]], runtime: Runtime, *, at_once: bool) -> None:
     """Ctrl-C: start no more hosts and let those at work finish; again: drop them at once."""
     for future in futures:
         future.cancel()
+    if at_once:
+        runtime.abort()
     try:
         wait(futures)
     except KeyboardInterrupt:
@@ -134,7 +163,7 @@ def as_error(problem: Exception, host: str) -> KubexmError:
     )
 
 
-def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
+def _host(host: Host, runtime: Runtime, bus: Bus, run: str, work: Work) -> HostReport:
     """One host's whole part. The one place that catches broadly: no host fails another."""
     began = time.monotonic()
     bus.emit(HostStarted(run=run, time=now(), host=host.name))
@@ -154,7 +183,7 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
         error.on(host.name)
     report = HostReport(
         host=host.name,
-        status=status_of(outcomes, error),
+        status=_status(outcomes, error, dropped=runtime.is_aborted),
         outcomes=outcomes,
         duration_s=time.monotonic() - began,
         error=error,
@@ -162,6 +191,15 @@ def _host(host: Host, bus: Bus, run: str, work: Work) -> HostReport:
     )
     bus.emit(HostEnded(run=run, time=now(), report=report))
     return report
+
+
+def _status(
+    outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None, *, dropped: bool
+) -> HostStatus:
+    """How a host's part ended, also when its session was dropped with all the others."""
+    if dropped and isinstance(error, SessionLostError):
+        return HostStatus.INTERRUPTED
+    return status_of(outcomes, error)
 
 
 def status_of(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 from kubexm.connector import Bootless, Notices
-from kubexm.errors import HostError, UsageError
+from kubexm.errors import EscalationError, HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
 from kubexm.runner import Catalogue, HostLock
@@ -132,6 +132,7 @@ class Runtime:
         privilege: Privilege = Privilege.ROOT,
         *,
         login: bool = False,
+        user: str = "",
     ) -> Iterator[Session]:
         """A session on a connected host, as the user that the work needs.
 
@@ -140,13 +141,14 @@ class Runtime:
             connector: Connected.
             privilege: What the work needs; the inventory's `become` may widen or forbid it.
             login: Keep the login environment (a user's own command).
+            user: Become this one, whatever the inventory says; empty leaves it to that.
 
         Raises:
             ConnectError: The shell did not start, or the user could not become another.
         """
         session = Session.open(
             connector.open,
-            _escalation(host, privilege),
+            _becoming(host, user) if user else _escalation(host, privilege),
             timeout_s=host.endpoint.connect_timeout_s,
             login=login,
         )
@@ -173,13 +175,15 @@ class Runtime:
             SessionLostError: The link broke while the facts were read.
         """
         with ExitStack() as stack:
+            connector: Connector
 
-            def way() -> tuple[Connector, Session]:
+            def way() -> Session:
+                nonlocal connector
                 stack.close()
                 connector = stack.enter_context(self.connected(host))
-                return connector, stack.enter_context(self.session(host, connector))
+                return stack.enter_context(self.session(host, connector))
 
-            connector, session = way()
+            session = way()
             yield OpenHost.open(
                 host.name,
                 session,
@@ -190,9 +194,17 @@ class Runtime:
                 deadline_s=self.settings.timeout_s,
                 notices=connector.notices if isinstance(connector, Notices) else (),
                 lock=None if self.settings.check else self._host_lock,
-                reopen=lambda: way()[1],
+                reopen=way,
                 stop=self._aborted,
+                login=lambda user: self.session(
+                    host, connector, Privilege.LOGIN, login=True, user=user
+                ),
             )
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether `abort` was called."""
+        return self._aborted.is_set()
 
     def abort(self) -> None:
         """Drop every session at once; a script that is at work ends by itself on the host."""
@@ -217,6 +229,14 @@ def _factory(name: str) -> ConnectorFactory:
         msg = "expected a function from Endpoint to Connector"
         raise found.fault(msg)
     return cast("ConnectorFactory", factory)
+
+
+def _becoming(host: Host, user: str) -> Escalation:
+    """The inventory's way to become somebody, for a user that a command names."""
+    if host.become is BecomeMode.FALSE:
+        message = f"the inventory forbids to become {user} (become: false)"
+        raise EscalationError(message, host=host.name)
+    return replace(host.escalation, user=user)
 
 
 def _escalation(host: Host, privilege: Privilege) -> Escalation:

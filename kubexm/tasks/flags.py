@@ -194,8 +194,9 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     """An invoke task that runs on a fleet and takes every flag of `Flags`.
 
     The decorated function gets a `Fleet` and then its own arguments, which become flags as in
-    any invoke task. When it returns, the process exits with the code that the fleet's runs
-    came to (DESIGN §10); a `KubexmError` is shown with its hint, without a traceback.
+    any invoke task; one whose default is a tuple may be given several times. When it returns,
+    the process exits with the code that the fleet's runs came to (DESIGN §10); a `KubexmError`
+    is shown with its hint, without a traceback.
 
     Args:
         body: Its name, docstring and arguments are the task's.
@@ -222,7 +223,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-        *(parameter.replace(kind=keyword) for parameter in own),
+        *(_flag(parameter) for parameter in own),
         *(
             inspect.Parameter(name, keyword, default=[] if name in _REPEATED else default)
             for name, default in defaults.items()
@@ -233,7 +234,7 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     return _FleetTask(
         run,
         help=dict(HELP),
-        iterable=list(_REPEATED),
+        iterable=[*_REPEATED, *(one.name for one in own if isinstance(one.default, tuple))],
         incrementable=["verbose"],
         optional=["plan", "resume"],
         positional=positional,
@@ -249,6 +250,12 @@ def _said() -> dict[str, object]:
         return {}
 
 
+def _flag(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A task's own argument as invoke is to see it; it makes lists of flags that come again."""
+    default = [] if isinstance(parameter.default, tuple) else parameter.default
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=default)
+
+
 def _guarded(body: Callable[..., None], given: dict[str, Any], plain: dict[str, Any]) -> int:
     """Run a task's body; turn what it raises into words and an exit code.
 
@@ -262,6 +269,9 @@ def _guarded(body: Callable[..., None], given: dict[str, Any], plain: dict[str, 
     from kubexm.ui import explain
 
     values = {name: given.pop(name) for name in HELP}
+    for name, default in plain.items():
+        if isinstance(default, tuple):
+            given[name] = tuple(given[name] or ())
     values["plan"] = PLANS[0] if values["plan"] is True else values["plan"]
     values["resume"] = LAST if values["resume"] is True else values["resume"]
     try:
