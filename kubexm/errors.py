@@ -106,7 +106,8 @@ class HostError(KubexmError):
     """One machine's answer, or the lack of one.
 
     `host` may be empty where the error is raised; the layer that knows the name calls `on`.
-    `operation` names the operation that was at work, where there was one.
+    `operation` names the operation that was at work, where there was one. `fatal` is set by who
+    wants the whole run to be broken off because of it.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class HostError(KubexmError):
         super().__init__(message, hint=hint)
         self.host = host
         self.operation = operation
+        self.fatal = False
 
     def on(self, host: str) -> HostError:
         """The same error, named for `host` unless it has a name already."""

@@ -21,6 +21,7 @@ from kubexm.engine.event import (
     RunInterrupted,
     RunStarted,
     StepEnded,
+    TransferProgressed,
     as_json,
 )
 from kubexm.engine.executor import ExecutorPlugin
@@ -91,6 +92,7 @@ __all__ = [
     "StepReport",
     "StepSettled",
     "StepStatus",
+    "TransferProgressed",
     "as_json",
     "command",
     "each",

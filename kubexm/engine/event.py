@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, assert_never
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInterrupted:
-    """Ctrl-C: no further host is started, and those at work finish."""
+    """Ctrl-C: no further host is started; those at work finish, or with `at_once` are dropped."""
 
     NAME: ClassVar = "run.interrupted"
     run: str
     time: datetime
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +130,21 @@ class OutputReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferProgressed:
+    """A transfer has come so far; told about once a second while content moves."""
+
+    NAME: ClassVar = "transfer.progressed"
+    run: str
+    time: datetime
+    host: str
+    operation: str
+    moved_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandEnded:
-    """A user's command has ended on a host."""
+    """A user's command has ended on a host. Of a hidden one neither text nor output is here."""
 
     NAME: ClassVar = "command.ended"
     run: str
@@ -183,6 +197,7 @@ Event: TypeAlias = (
     | OperationEnded
     | StepEnded
     | OutputReceived
+    | TransferProgressed
     | CommandEnded
     | FactsRead
     | HostEnded
@@ -190,14 +205,15 @@ Event: TypeAlias = (
 )
 
 
-def as_json(event: Event) -> dict[str, object]:  # noqa: PLR0912 - a case for each kind
+def as_json(event: Event) -> dict[str, object]:
     """An event as JSON types, in a stable order of keys.
 
     Every event has `schema`, `event`, `time` (UTC, ISO 8601) and `run`; further keys where
     they apply: `host`, `step`, `operation`, `status`, `changed`, `failed`, `diff`, `rests_on`,
     `notes`, `exit_status`, `stderr`, `duration_s`, `error`, `hint`; of `host.planned` the numbers
     `steps` and `operations`; of `step.ended` also `reason`, and `owes` while a restart or the like
-    that its change calls for has not been done; of `output.received` also `stream` and `text`.
+    that its change calls for has not been done; of `output.received` also `stream` and `text`; of
+    `transfer.progressed` `moved_bytes` and `total_bytes`.
     """
     head: dict[str, object] = {
         "schema": SCHEMA,
@@ -209,20 +225,21 @@ def as_json(event: Event) -> dict[str, object]:  # noqa: PLR0912 - a case for ea
     match event:
         case RunStarted():
             body = {"plan": event.plan, "hosts": list(event.hosts), "check": event.check}
-        case RunInterrupted():
-            body = {}
-        case HostStarted() | HostConnected() | HostWaiting():
-            body = {"host": event.host}
-        case HostPlanned():
-            body = {"host": event.host, "steps": event.steps, "operations": event.operations}
-        case HostNotice():
-            body = {"host": event.host, "message": event.message}
+        case (
+            RunInterrupted()
+            | HostStarted()
+            | HostConnected()
+            | HostWaiting()
+            | HostPlanned()
+            | HostNotice()
+            | OutputReceived()
+            | TransferProgressed()
+        ):
+            body = _fields(event)
         case OperationEnded():
             body = {"host": event.host, "step": event.step} | _outcome(event.outcome)
         case StepEnded():
             body = {"host": event.host} | _step(event.report)
-        case OutputReceived():
-            body = {"host": event.host, "stream": event.stream, "text": event.text}
         case CommandEnded():
             body = {
                 "host": event.host,
@@ -250,6 +267,12 @@ def as_json(event: Event) -> dict[str, object]:  # noqa: PLR0912 - a case for ea
         case _:
             assert_never(event)
     return head | body
+
+
+def _fields(event: Event) -> dict[str, object]:
+    """What an event of plain values has beside its head."""
+    names = [field.name for field in fields(event) if field.name not in ("run", "time")]
+    return {name: getattr(event, name) for name in names}
 
 
 def _outcome(outcome: Outcome) -> dict[str, object]:

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,7 +22,13 @@ from kubexm.engine.event import (
 )
 from kubexm.engine.report import HostReport, HostStatus, RunReport
 from kubexm.engine.trace import Trace, working_on
-from kubexm.errors import ConnectError, EscalationError, HostError, KubexmError
+from kubexm.errors import (
+    ConnectError,
+    EscalationError,
+    HostError,
+    KubexmError,
+    SessionLostError,
+)
 from kubexm.inventory import Host
 from kubexm.plan import exceeds
 from kubexm.runner import Outcome, Status, first_error
@@ -60,8 +66,13 @@ def new_run_id() -> str:
     return f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) -> RunReport:
+def side_by_side(
+    plan: str, runtime: Runtime, bus: Bus, run: str, work: Work, *, at_once: bool = False
+) -> RunReport:
     """Do one piece of work on every host of the runtime.
+
+    A host that fails with an error that is `fatal` ends the run: no further host is begun, and
+    those at work are dropped.
 
     Args:
         plan: What the run is called.
@@ -69,6 +80,8 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
         bus: Where events go.
         run: The run's id.
         work: Connects, works, and closes; an exception fails its host only.
+        at_once: The first interrupt drops the hosts at work, because what they do leaves
+            nothing half-done that would have to be finished.
 
     Returns:
         A report for every host, in inventory order.
@@ -82,15 +95,16 @@ def side_by_side(plan: str, runtime: Runtime, bus: Bus, run: str, work: Work) ->
     interrupted = False
     workers = max(1, min(settings.forks, len(hosts)))
     with ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host") as pool:
-        futures = [pool.submit(_host, host, bus, run, work, limits) for host in hosts]
+        futures = [
+            pool.submit(_host, host, runtime, bus, run=run, work=work, limits=limits)
+            for host in hosts
+        ]
         try:
-            wait(futures, settings.deadline_s or None)
-            limits.called_off.set()
-            wait(futures)
+            _await(futures, runtime, limits, settings.deadline_s)
         except KeyboardInterrupt:
             interrupted = True
-            bus.emit(RunInterrupted(run=run, time=now()))
-            _stop(futures, runtime)
+            bus.emit(RunInterrupted(run=run, time=now(), at_once=at_once))
+            _stop(futures, runtime, at_once=at_once)
     reports = tuple(
         _interrupted(host) if future.cancelled() else future.result()
         for host, future in zip(hosts, futures, strict=True)
@@ -129,10 +143,32 @@ class _Limits:
                 self.called_off.set()
 
 
-def _stop(futures: list[Future[HostReport]], runtime: Runtime) -> None:
+def _await(
+    futures: list[Future[HostReport]], runtime: Runtime, limits: _Limits, deadline_s: float
+) -> None:
+    """Wait for every host; after a fatal error drop those that are left.
+
+    After the deadline, 0 for none, no further host is begun.
+    """
+    try:
+        for future in as_completed(futures, deadline_s or None):
+            error = None if future.cancelled() else future.result().error
+            if isinstance(error, HostError) and error.fatal:
+                for other in futures:
+                    other.cancel()
+                runtime.abort()
+                break
+    except TimeoutError:
+        limits.called_off.set()
+    wait(futures)
+
+
+def _stop(futures: list[Future[HostReport]], runtime: Runtime, *, at_once: bool) -> None:
     """Ctrl-C: start no more hosts and let those at work finish; again: drop them at once."""
     for future in futures:
         future.cancel()
+    if at_once:
+        runtime.abort()
     try:
         wait(futures)
     except KeyboardInterrupt:
@@ -163,7 +199,9 @@ def as_error(problem: Exception, host: str) -> KubexmError:
     )
 
 
-def _host(host: Host, bus: Bus, run: str, work: Work, limits: _Limits) -> HostReport:
+def _host(
+    host: Host, runtime: Runtime, bus: Bus, *, run: str, work: Work, limits: _Limits
+) -> HostReport:
     """One host's whole part. The one place that catches broadly: no host fails another."""
     if limits.called_off.is_set():
         return _interrupted(host)
@@ -185,7 +223,7 @@ def _host(host: Host, bus: Bus, run: str, work: Work, limits: _Limits) -> HostRe
         error.on(host.name)
     report = HostReport(
         host=host.name,
-        status=status_of(outcomes, error),
+        status=_status(outcomes, error, dropped=runtime.is_aborted),
         outcomes=outcomes,
         duration_s=time.monotonic() - began,
         error=error,
@@ -194,6 +232,15 @@ def _host(host: Host, bus: Bus, run: str, work: Work, limits: _Limits) -> HostRe
     limits.count(report)
     bus.emit(HostEnded(run=run, time=now(), report=report))
     return report
+
+
+def _status(
+    outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None, *, dropped: bool
+) -> HostStatus:
+    """How a host's part ended, also when its session was dropped with all the others."""
+    if dropped and isinstance(error, SessionLostError):
+        return HostStatus.INTERRUPTED
+    return status_of(outcomes, error)
 
 
 def status_of(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:

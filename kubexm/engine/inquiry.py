@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kubexm.engine.event import (
@@ -13,10 +14,11 @@ from kubexm.engine.event import (
     OutputReceived,
 )
 from kubexm.engine.fleet import Part, new_run_id, now, side_by_side
-from kubexm.errors import CommandError
 from kubexm.facts import parse as parse_facts
 from kubexm.facts import script as facts_script
+from kubexm.runner import CommandOptions, execute
 from kubexm.runtime import Privilege, Runtime, is_image
+from kubexm.secret import REDACTED
 from kubexm.shell import Reply, Script
 
 if TYPE_CHECKING:
@@ -60,14 +62,20 @@ def facts(runtime: Runtime, bus: Bus) -> RunReport:
     return side_by_side("hosts.facts", runtime, bus, run, work)
 
 
-def command(text: str, runtime: Runtime, bus: Bus) -> RunReport:
+def command(
+    text: str, runtime: Runtime, bus: Bus, *, options: CommandOptions | None = None
+) -> RunReport:
     """Run a user's shell command on every host: a channel of its own, the login environment.
+
+    An interrupt ends it on the hosts.
 
     Args:
         text: POSIX sh; its stdin is /dev/null. A status other than 0 fails the host.
         runtime: The hosts. Its timeout is the command's deadline, enforced on the host.
         bus: Where events go.
+        options: How it is run.
     """
+    options = options or CommandOptions()
     run = new_run_id()
 
     def work(host: Host) -> Part:
@@ -75,36 +83,30 @@ def command(text: str, runtime: Runtime, bus: Bus) -> RunReport:
             _tell(host, runtime.news(connector), bus, run)
             began = time.monotonic()
             output = _Output(host.name, bus, run)
-            with runtime.session(host, connector, Privilege.LOGIN, login=True) as session:
-                result = session.run(
-                    (Script(text),),
-                    deadline_s=runtime.settings.timeout_s,
-                    listener=output.receive,
-                )
+            how = replace(options, any_status=True, stream=output.receive)
+            with runtime.session(
+                host, connector, Privilege.LOGIN, login=True, user=options.user
+            ) as session:
+                reply = execute(session, text, how, deadline_s=runtime.settings.timeout_s)
             output.end()
-            reply = next(reply for reply in result.whole() if isinstance(reply, Reply))
             bus.emit(
                 CommandEnded(
                     run=run,
                     time=now(),
                     host=host.name,
-                    command=text,
-                    reply=reply,
+                    command=REDACTED if options.is_secret else text,
+                    reply=Reply(exit_status=reply.exit_status) if options.is_secret else reply,
                     duration_s=time.monotonic() - began,
                 )
             )
-            if reply.exit_status != 0:
-                msg = f"the command ended with exit status {reply.exit_status}"
-                raise CommandError(
-                    msg,
-                    command=text,
-                    exit_status=reply.exit_status,
-                    stdout=reply.text,
-                    stderr=reply.stderr.decode("utf-8", "replace"),
-                )
-            return Part(trips=session.trips)
+            error = (
+                None
+                if reply.exit_status == 0 or options.any_status
+                else options.failure(text, reply)
+            )
+            return Part(trips=session.trips, error=error)
 
-    return side_by_side("hosts.run", runtime, bus, run, work)
+    return side_by_side("hosts.run", runtime, bus, run, work, at_once=True)
 
 
 class _Output:
@@ -116,9 +118,8 @@ class _Output:
         self._run = run
         self._rest = {"stdout": b"", "stderr": b""}
 
-    def receive(self, number: int, stream: str, data: bytes) -> None:
-        """See `kubexm.shell.OutputListener`."""
-        del number
+    def receive(self, stream: str, data: bytes) -> None:
+        """See `kubexm.runner.command.Writer`."""
         lines, newline, self._rest[stream] = (self._rest[stream] + data).rpartition(b"\n")
         if len(self._rest[stream]) > _LINE_BYTES:
             lines, newline, self._rest[stream] = lines + newline + self._rest[stream], b"", b""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kubexm.engine.control import tell_connected
 from kubexm.engine.crew import Crew, Run
-from kubexm.engine.event import RunEnded, RunStarted
+from kubexm.engine.event import RunEnded, RunStarted, TransferProgressed
 from kubexm.engine.executor import executor
 from kubexm.engine.fleet import Part, as_error, new_run_id, now, side_by_side
 from kubexm.engine.progress import Progress
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kubexm.runtime import Runtime
 
 _NO_PAST = Past()
+_INTERVAL_S = 1.0
 
 
 def walk(
@@ -107,7 +108,13 @@ def walk(
 
 
 def each(
-    name: str, function: Callable[[OpenHost], None], runtime: Runtime, bus: Bus, *, run: str = ""
+    name: str,
+    function: Callable[[OpenHost], None],
+    runtime: Runtime,
+    bus: Bus,
+    *,
+    run: str = "",
+    at_once: bool = False,
 ) -> RunReport:
     """Call a function with every open host, side by side.
 
@@ -119,12 +126,14 @@ def each(
         runtime: The hosts and the way to them.
         bus: Where events go.
         run: The run's id; a new one when empty.
+        at_once: An interrupt drops the hosts at work; see `side_by_side`.
     """
     run = run or new_run_id()
 
     def work(host: Host) -> Part:
         with runtime.open(host) as machine:
             tell_connected(machine, bus, run)
+            machine.progress = _Told(host.name, bus, run).tell
             error = None
             try:
                 function(machine)
@@ -133,4 +142,29 @@ def each(
             outcomes = tuple((name, outcome) for outcome in machine.history)
             return Part(outcomes=outcomes, trips=machine.trips, error=error)
 
-    return side_by_side(name, runtime, bus, run, work)
+    return side_by_side(name, runtime, bus, run, work, at_once=at_once)
+
+
+class _Told:
+    """How far a host's transfers have come, as events, not too many of them."""
+
+    def __init__(self, host: str, bus: Bus, run: str) -> None:
+        self._host = host
+        self._bus = bus
+        self._run = run
+        self._told_at = 0.0
+
+    def tell(self, operation: str, moved_bytes: int, total_bytes: int) -> None:
+        """See `kubexm.runner.Host.progress`."""
+        if time.monotonic() - self._told_at < _INTERVAL_S:
+            return
+        self._told_at = time.monotonic()
+        event = TransferProgressed(
+            run=self._run,
+            time=now(),
+            host=self._host,
+            operation=operation,
+            moved_bytes=moved_bytes,
+            total_bytes=total_bytes,
+        )
+        self._bus.emit(event)

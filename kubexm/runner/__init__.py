@@ -4,12 +4,14 @@ In: operations (values) and a `Host`. Out: an `Outcome` for each. `converge` doe
 round trip when nothing changes and in two when something does. Handlers come from plugins.
 """
 
+from kubexm.runner.command import CommandOptions, Commands, LoginShell, execute
 from kubexm.runner.converge import check, converge
 from kubexm.runner.decide import Pending
 from kubexm.runner.diff import fields_diff, text_diff
 from kubexm.runner.family import Catalogue, Family, OperationPlugin
 from kubexm.runner.host import Host
 from kubexm.runner.lock import HostLock
+from kubexm.runner.look import PathStatus
 from kubexm.runner.operation import (
     EVERYTHING,
     AnyHandler,
@@ -24,28 +26,37 @@ from kubexm.runner.operation import (
 from kubexm.runner.outcome import Outcome, Status, first_error
 from kubexm.runner.procedure import Done, Plain, Procedure
 from kubexm.runner.template import render
+from kubexm.runner.transfer import PutOptions, Source, Transfer
 
 __all__ = [
     "EVERYTHING",
     "AnyHandler",
     "Catalogue",
     "Change",
+    "CommandOptions",
+    "Commands",
     "Done",
     "Family",
     "Handler",
     "Host",
     "HostLock",
+    "LoginShell",
     "Notes",
     "Operation",
     "OperationPlugin",
     "Outcome",
+    "PathStatus",
     "Pending",
     "Plain",
     "Procedure",
+    "PutOptions",
     "Scope",
+    "Source",
     "Status",
+    "Transfer",
     "check",
     "converge",
+    "execute",
     "fields_diff",
     "first_error",
     "overlaps",

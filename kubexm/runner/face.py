@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from kubexm.runner import look
 from kubexm.runner.operation import Operation
 from kubexm.runner.operations import (
     BlockInFile,
@@ -23,6 +24,7 @@ from kubexm.runner.operations import (
 from kubexm.runner.outcome import Outcome
 
 if TYPE_CHECKING:
+    from kubexm.runner.look import Ask, PathStatus
     from kubexm.secret import Secret
 
 Apply: TypeAlias = Callable[[Operation], Outcome]
@@ -46,9 +48,10 @@ class Packages:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """`host.files`."""
+    """`host.files`: as they should be, and as they are."""
 
     apply: Apply
+    ask: Ask
 
     def write(
         self,
@@ -99,6 +102,26 @@ class Files:
     def block(self, path: str, name: str, block: str) -> Outcome:
         """See `BlockInFile`."""
         return self.apply(BlockInFile(path=path, name=name, block=block))
+
+    def stat(self, path: str, *, follow: bool = False) -> PathStatus:
+        """What is at a path; a missing one is an answer. See `kubexm.runner.look`."""
+        return look.stat(self.ask, path, follow=follow)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is anything at a path, a symbolic link that leads nowhere included."""
+        return self.stat(path).exists
+
+    def is_dir(self, path: str) -> bool:
+        """Whether a path is a directory, or a symbolic link to one."""
+        return self.stat(path, follow=True).is_dir
+
+    def read(self, path: str) -> bytes:
+        """A file's content; see `kubexm.runner.look`. `Host.get` takes files of any size."""
+        return look.read(self.ask, path)
+
+    def checksum(self, path: str, algorithm: Literal["sha256", "md5"] = "sha256") -> str:
+        """The digest of a file's content, in hexadecimal."""
+        return look.checksum(self.ask, path, algorithm)
 
 
 @dataclass(frozen=True, slots=True)

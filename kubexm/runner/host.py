@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kubexm.errors import (
@@ -18,23 +19,28 @@ from kubexm.errors import (
 from kubexm.facts import Facts
 from kubexm.facts import parse as parse_facts
 from kubexm.facts import script as facts_script
+from kubexm.runner.command import Commands
 from kubexm.runner.converge import check, converge
 from kubexm.runner.decide import Pending
 from kubexm.runner.face import Apply, Files, Kernel, Packages, Services
 from kubexm.runner.outcome import Outcome, Status
+from kubexm.runner.transfer import Fetched, PutOptions, Source, Transfer, Uploaded, get, put
 from kubexm.shell import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kubexm.runner.command import LoginShell
     from kubexm.runner.converge import Announce
     from kubexm.runner.family import Catalogue, Family
     from kubexm.runner.lock import HostLock
     from kubexm.runner.operation import AnyHandler, Operation
     from kubexm.runner.procedure import Done, Procedure
-    from kubexm.shell import Session
+    from kubexm.shell import Script, Session
 
 FaceT = TypeVar("FaceT")
+
+PUT_DEFAULT = PutOptions()
 
 
 class Host:
@@ -56,6 +62,9 @@ class Host:
         lock: What the machine is locked with, on every connection.
         reopen: Makes a new session on a new connection; without it `reconnect` is an error.
         stop: Set when the run is broken off; every wait ends then.
+        login: Opens further sessions with the login environment, for users' own commands.
+
+    `progress`, when it is set, is told what a transfer is and how far it has come: bytes of bytes.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class Host:
         lock: HostLock | None = None,
         reopen: Callable[[], Session] | None = None,
         stop: threading.Event | None = None,
+        login: LoginShell | None = None,
     ) -> None:
         self.name = name
         self.session = session
@@ -82,6 +92,8 @@ class Host:
         self.check = check
         self.deadline_s = deadline_s
         self.notices = tuple(notices)
+        self.progress: Callable[[str, int, int], None] | None = None
+        self._login = login
         self._override = family
         self._history: list[Outcome] = []
         self._lock = lock
@@ -110,6 +122,7 @@ class Host:
         lock: HostLock | None = None,
         reopen: Callable[[], Session] | None = None,
         stop: threading.Event | None = None,
+        login: LoginShell | None = None,
     ) -> Host:
         """Lock the machine, read the facts (one round trip for both) and make the host.
 
@@ -132,6 +145,7 @@ class Host:
             lock=lock,
             reopen=reopen,
             stop=stop,
+            login=login,
         )
 
     @property
@@ -151,8 +165,8 @@ class Host:
 
     @property
     def files(self) -> Files:
-        """Write, render, remove files; make directories."""
-        return Files(self.apply)
+        """Write, render, remove files; make directories; look at what is there."""
+        return Files(self.apply, self._ask)
 
     @property
     def services(self) -> Services:
@@ -163,6 +177,18 @@ class Host:
     def kernel(self) -> Kernel:
         """Modules, parameters, swap."""
         return Kernel(self.apply)
+
+    @property
+    def commands(self) -> Commands:
+        """Run commands of one's own.
+
+        Raises:
+            HostError: This host was opened without a way to open further sessions.
+        """
+        if self._login is None:
+            message = "this host was opened without login sessions for commands"
+            raise HostError(message, host=self.name)
+        return Commands(open=self._login, deadline_s=self.deadline_s, is_checking=self.check)
 
     @property
     def family(self) -> Family:
@@ -263,6 +289,93 @@ class Host:
     def use(self, face: Callable[[Apply], FaceT]) -> FaceT:
         """A face: verbs over operations, such as a plugin's `Chrony`."""
         return face(self.apply)
+
+    def put(
+        self, source: Source | Path | str, path: str, options: PutOptions = PUT_DEFAULT
+    ) -> Outcome:
+        """Put a file or directory of this machine at a path of the host, unless it is there.
+
+        Args:
+            source: A path here; a `Source` saves reading it again for every host.
+            path: Of the file or directory itself, absolute.
+            options: Mode and owner.
+
+        Returns:
+            Its outcome; `after` is the `Transfer` that says what moved.
+
+        Raises:
+            UsageError: The source is not there, or holds what cannot be put.
+            HostError: It could not be done; a file is the old one or the new one.
+        """
+        source = source if isinstance(source, Source) else Source.read(source)
+        operation = Uploaded(local=str(source.path), path=path)
+        return self._transfer(
+            operation,
+            lambda: put(
+                self.session,
+                source,
+                path,
+                options,
+                deadline_s=self.deadline_s,
+                check=self.check,
+                progress=self._progress(operation),
+            ),
+        )
+
+    def get(self, path: str, local: Path | str) -> Outcome:
+        """Get a file or directory of the host, unless it is here.
+
+        Args:
+            path: On the host, absolute.
+            local: Where it goes: the path of the file or directory itself.
+
+        Returns:
+            Its outcome; `after` is the `Transfer` that says what moved.
+
+        Raises:
+            HostError: It could not be done; a file here is the old one or the new one.
+        """
+        operation = Fetched(path=path, local=str(local))
+        return self._transfer(
+            operation,
+            lambda: get(
+                self.session,
+                path,
+                Path(local),
+                deadline_s=self.deadline_s,
+                check=self.check,
+                progress=self._progress(operation),
+            ),
+        )
+
+    def _transfer(self, operation: Operation, work: Callable[[], Transfer]) -> Outcome:
+        began = time.monotonic()
+        outcome = Outcome(operation=operation, status=Status.FAILED)
+        try:
+            done = work()
+        except (SessionLostError, DeadlineError) as error:
+            outcome = replace(outcome, status=Status.UNKNOWN, error=error.during(operation.label()))
+        except HostError as error:
+            outcome = replace(outcome, error=error.during(operation.label()))
+        else:
+            status = Status.CHANGED if done.changed else Status.OK
+            notes = tuple(f"left out: {path}" for path in done.left_out)
+            if done.resumed_bytes:
+                notes += (f"went on after {done.resumed_bytes} bytes of an earlier try",)
+            outcome = replace(outcome, status=status, after=done, diff=done.diff, notes=notes)
+        outcome = replace(outcome, duration_s=round(time.monotonic() - began, 6))
+        self._history.append(outcome)
+        return outcome.must()
+
+    def _progress(self, operation: Operation) -> Callable[[int, int], None] | None:
+        tell = self.progress
+        if tell is None:
+            return None
+        label = operation.label()
+        return lambda moved, total: tell(label, moved, total)
+
+    def _ask(self, script: Script) -> Reply:
+        return self.session.ask(script, deadline_s=self.deadline_s)
 
     def _done(self, procedure: Procedure) -> Done:
         return procedure.preview(self) if self.check else procedure.run(self)

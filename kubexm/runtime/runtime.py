@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from kubexm.connector import Bootless, Carried, Notices, Reusable
 from kubexm.connector.elevated import Elevated
 from kubexm.connector.pool import Pool, PoolSettings
-from kubexm.errors import ConnectError, HostError, UsageError
+from kubexm.errors import ConnectError, EscalationError, HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
 from kubexm.runner import Catalogue, HostLock
@@ -196,6 +196,7 @@ class Runtime:
         privilege: Privilege = Privilege.ROOT,
         *,
         login: bool = False,
+        user: str = "",
     ) -> Iterator[Session]:
         """A session on a connected host, as the user that the work needs.
 
@@ -204,13 +205,14 @@ class Runtime:
             connector: Connected.
             privilege: What the work needs; the inventory's `become` may widen or forbid it.
             login: Keep the login environment (a user's own command).
+            user: Become this one, whatever the inventory says; empty leaves it to that.
 
         Raises:
             ConnectError: The shell did not start, or the user could not become another.
         """
         session = Session.open(
             connector.open,
-            _escalation(host, privilege),
+            _becoming(host, user) if user else _escalation(host, privilege),
             timeout_s=host.endpoint.connect_timeout_s,
             login=login,
         )
@@ -237,19 +239,19 @@ class Runtime:
             SessionLostError: The link broke while the facts were read.
         """
         with ExitStack() as stack:
+            connector: Connector
 
-            def way() -> tuple[Connector, Session]:
+            def way() -> Session:
+                nonlocal connector
                 stack.close()
                 connector = stack.enter_context(self.connected(host))
-                return connector, stack.enter_context(self.session(host, connector))
+                return stack.enter_context(self.session(host, connector))
 
-            connector, session = way()
+            session = way()
 
             def again() -> Session:
-                nonlocal connector
                 connector.close()  # it is in doubt: nobody is to be given it again
-                connector, session = way()
-                return session
+                return way()
 
             yield OpenHost.open(
                 host.name,
@@ -263,7 +265,15 @@ class Runtime:
                 lock=None if self.settings.check else self._host_lock,
                 reopen=again,
                 stop=self._aborted,
+                login=lambda user: self.session(
+                    host, connector, Privilege.LOGIN, login=True, user=user
+                ),
             )
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether `abort` was called."""
+        return self._aborted.is_set()
 
     def abort(self) -> None:
         """Drop every session at once, and whoever waits for a connection.
@@ -297,6 +307,14 @@ def _factory(name: str) -> ConnectorFactory:
         msg = "expected a function from Endpoint to Connector"
         raise found.fault(msg)
     return cast("ConnectorFactory", factory)
+
+
+def _becoming(host: Host, user: str) -> Escalation:
+    """The inventory's way to become somebody, for a user that a command names."""
+    if host.become is BecomeMode.FALSE:
+        message = f"the inventory forbids to become {user} (become: false)"
+        raise EscalationError(message, host=host.name)
+    return replace(host.escalation, user=user)
 
 
 def _escalation(host: Host, privilege: Privilege) -> Escalation:

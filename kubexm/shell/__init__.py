@@ -4,18 +4,21 @@ In: `Script` and `Guarded` values. Out: `Reply` and `GuardedReply` values, in or
 A connector (next layer up) supplies the `Process` whose three pipes carry the bytes.
 """
 
+from kubexm.shell.content import Content, Slice, Slices
 from kubexm.shell.elevation import elevate
 from kubexm.shell.escalation import Become, Escalation
 from kubexm.shell.frame import BatchReply, Frame, Guarded, GuardedReply, Reply, Verdict, digest
 from kubexm.shell.process import Exchange, Process
 from kubexm.shell.script import Library, Script, quote, quote_for_login
-from kubexm.shell.session import FILE, LOCK, OutputListener, Session
+from kubexm.shell.session import FILE, LOCK, TRANSFER, OutputListener, Session
 
 __all__ = [
     "FILE",
     "LOCK",
+    "TRANSFER",
     "BatchReply",
     "Become",
+    "Content",
     "Escalation",
     "Exchange",
     "Frame",
@@ -27,6 +30,8 @@ __all__ = [
     "Reply",
     "Script",
     "Session",
+    "Slice",
+    "Slices",
     "Verdict",
     "digest",
     "elevate",

@@ -247,6 +247,9 @@ kx_replace() {
   kx_base=${kx_target##*/}
   kx_stage=${kx_target%/*}/.$(printf %.180s "$kx_base").kubexm
   kx_sweep "$kx_stage-"
+  kx_sweep "${kx_target%/*}/.kubexm-"
+  # what is left of a put in parts belongs to content that is not wanted any more
+  [ ! -d "$kx_stage-put" ] || rm -rf -- "$kx_stage-put"
   kx_stage=$(umask 077 && mktemp -d "$kx_stage-${kx_mark}XXXXXX") || return 1
   (cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && kx_fill "$@" && kx_install)
   kx_status=$?

@@ -19,6 +19,7 @@ from kubexm.shell.script import Library, Script, quote
 
 if TYPE_CHECKING:
     from kubexm.errors import HostError
+    from kubexm.shell.content import Content
 
 GRACE_S = 10
 """Seconds between TERM and KILL when a deadline has passed: dpkg wants to finish its step."""
@@ -153,8 +154,8 @@ def encode(
     deadline_s: float,
     libraries: Iterable[Library] = (),
     grace_s: float = GRACE_S,
-) -> list[bytes]:
-    """A batch as the bytes to write: length line and program, then the payloads.
+) -> tuple[bytes, tuple[bytes | Content, ...]]:
+    """A batch as what to write: length line and program, and then the payloads.
 
     Args:
         frames: The scripts and guarded operations, in order.
@@ -166,19 +167,20 @@ def encode(
     """
     lines = [library.text for library in libraries]
     lines.append("kx_batch")
-    payloads = []
+    payloads: list[bytes | Content] = []
     shared = False
     for number, frame in enumerate(frames):
         own = deadline_of(frame)
-        if own or not shared:
-            lines.append(f"kx_arm {math.ceil(own or deadline_s)} {math.ceil(grace_s)}")
-            shared = not own
+        tied = isinstance(frame, Script) and frame.tied
+        if own or tied or not shared:
+            seconds = f"{math.ceil(own or deadline_s)} {math.ceil(grace_s)}"
+            lines.append(f"kx_arm {seconds} 1" if tied else f"kx_arm {seconds}")
+            shared = not own and not tied
         change = frame if isinstance(frame, Script) else frame.change
-        payload = None if change is None else change.payload
+        payload = None if change is None else change.stdin
         size = "-" if payload is None else str(len(payload))
-        if payload:
-            payloads.append(payload)
         if payload is not None:
+            payloads.append(payload)
             payloads.append(f"{token}\n".encode())
         if isinstance(frame, Script):
             words = f"{number} {quote(frame.text)}"
@@ -191,7 +193,7 @@ def encode(
             )
     lines.append("kx_arm 0")
     program = ("\n".join(lines) + f"\n#{token}").encode("utf-8", "surrogateescape")
-    return [f"{len(program)}\n".encode() + program, *payloads]
+    return f"{len(program)}\n".encode() + program, tuple(payloads)
 
 
 @dataclass(slots=True)

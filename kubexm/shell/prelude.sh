@@ -162,7 +162,8 @@ kx_guard() {
   kx_end "$1" "$?"
 }
 
-# kx_arm SECONDS GRACE: replace the watchdog; 0 disarms. On time-out it tells the loop, sends
+# kx_arm SECONDS [GRACE [TIED]]: replace the watchdog; 0 disarms, but for TIED, where it is no
+# limit. On time-out, and with TIED as soon as nobody listens to us, it tells the loop, sends
 # TERM to everything that carries this batch's mark, waits up to GRACE seconds, sends KILL.
 # The mark is read from environments, not from process groups: dpkg and daemons leave those.
 kx_arm() {
@@ -177,35 +178,63 @@ kx_arm() {
   fi
   # what it watched over has ended in time
   kx_late=
-  [ "$1" != 0 ] || return 0
-  (
-    kx_sleep=
-    trap '[ -n "$kx_sleep" ] && kill -s KILL "$kx_sleep" && exit' TERM
+  [ "$1${3-}" != 0 ] || return 0
+  if [ -n "${3-}" ]; then
+    kx_watch "$@" 8>&2 </dev/null >/dev/null 2>&1 9>&- &
+  else
+    kx_watch "$@" "" </dev/null >/dev/null 2>&1 9>&- &
+  fi
+  kx_dog=$!
+}
+
+# kx_watch SECONDS GRACE TIED: the watchdog, in a process of its own.
+kx_watch() {
+  kx_sleep=
+  trap '[ -n "$kx_sleep" ] && kill -s KILL "$kx_sleep" && exit' TERM
+  if [ -n "$3" ]; then
+    trap '' PIPE
+    # a local connector signals the whole group: that is no reason to leave the rest to itself
+    trap '[ -n "$kx_sleep" ] && kill -s KILL "$kx_sleep" && echo "$kx_token k" >&8 && exit' TERM
+    kx_listen "$1"
+    exec 8>&-
+  else
     sleep "$1" &
     kx_sleep=$!
     wait "$kx_sleep"
-    trap '' TERM
-    # a loop that was killed outright leaves its number to somebody else
-    grep -q -e "KUBEXM_MARK=$kx_mark" "/proc/$$/environ" && kill -s USR1 "$$"
-    # stopped first, so that no script sees its command end and goes on with the next one
-    kx_reap STOP
-    kx_reap TERM
-    kx_reap CONT
-    trap exit TERM
-    # most end at once; a sleep that knows no fractions does not matter here
-    sleep 0.1
-    kx_left=$2
-    while [ "$kx_left" -gt 0 ] && kx_reap 0; do
-      sleep 1
-      kx_left=$((kx_left - 1))
-    done
-    kx_left=5
-    while [ "$kx_left" -gt 0 ] && kx_reap KILL; do
-      sleep 1
-      kx_left=$((kx_left - 1))
-    done
-  ) </dev/null >/dev/null 2>&1 9>&- &
-  kx_dog=$!
+  fi
+  trap '' TERM
+  # a loop that was killed outright leaves its number to somebody else
+  grep -q -e "KUBEXM_MARK=$kx_mark" "/proc/$$/environ" && kill -s USR1 "$$"
+  # stopped first, so that no script sees its command end and goes on with the next one
+  kx_reap STOP
+  kx_reap TERM
+  kx_reap CONT
+  trap exit TERM
+  # most end at once; a sleep that knows no fractions does not matter here
+  sleep 0.1
+  kx_left=$2
+  while [ "$kx_left" -gt 0 ] && kx_reap 0; do
+    sleep 1
+    kx_left=$((kx_left - 1))
+  done
+  kx_left=5
+  while [ "$kx_left" -gt 0 ] && kx_reap KILL; do
+    sleep 1
+    kx_left=$((kx_left - 1))
+  done
+}
+
+# kx_listen SECONDS: return when they are over, 0 for never, when the loop has gone, or when
+# nobody listens at descriptor 8. A word that closes no frame tells; the reader drops it.
+kx_listen() {
+  kx_left=$1
+  while kill -0 "$$" && echo "$kx_token k" >&8; do
+    sleep 1 8>&- &
+    kx_sleep=$!
+    wait "$kx_sleep"
+    kx_left=$((kx_left - 1))
+    [ "$kx_left" != 0 ] || return 0
+  done
 }
 
 # kx_reap SIGNAL: signal every marked process but the loop and the caller; false when there was

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kubexm.shell.content import Content
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+", re.ASCII)
 _RESERVED = re.compile(
@@ -55,16 +59,23 @@ class Library:
     name: str
     text: str = field(repr=False)
 
-    def call(self, function: str, *arguments: str, payload: bytes | None = None) -> Script:
+    def call(
+        self,
+        function: str,
+        *arguments: str,
+        payload: bytes | None = None,
+        content: Content | None = None,
+    ) -> Script:
         """A script that calls one of the library's functions with quoted arguments.
 
         Args:
             function: The function's name.
             arguments: Its arguments; each is quoted here.
             payload: Bytes for the function's stdin.
+            content: The same, read while it is sent.
         """
         words = " ".join((function, *map(quote, arguments)))
-        return Script(words, libraries=(self,), payload=payload)
+        return Script(words, libraries=(self,), payload=payload, content=content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,9 @@ class Script:
         deadline_s: Seconds after which the machine ends it; 0 leaves it to the batch.
         stays: It runs in the session's own shell, so that what it opens stays open. It must
             not exit, and has no payload.
+        content: Instead of a payload: bytes that are read while they are sent.
+        tied: It is ended as soon as nobody listens to it any more, a second or two after the
+            link is gone. A change is not: half of one is worse than all of it.
     """
 
     text: str
@@ -91,8 +105,13 @@ class Script:
     secret: bool = False
     deadline_s: float = 0
     stays: bool = False
+    content: Content | None = None
+    tied: bool = False
 
     def __post_init__(self) -> None:
+        if self.payload is not None and self.content is not None:
+            message = "a script has a payload or a content, not both"
+            raise ValueError(message)
         if _UNSENDABLE.search(self.text):
             message = "a script cannot hold a NUL or half a surrogate pair; send bytes as payload"
             raise ValueError(message)
@@ -100,8 +119,14 @@ class Script:
     def __repr__(self) -> str:
         if self.secret:
             return "Script(***)"
-        size = "" if self.payload is None else f", payload={len(self.payload)} bytes"
+        stdin = self.stdin
+        size = "" if stdin is None else f", payload={len(stdin)} bytes"
         return f"Script({self.text!r}{size})"
+
+    @property
+    def stdin(self) -> bytes | Content | None:
+        """What it reads, whichever of the two it is; `None` for /dev/null."""
+        return self.payload if self.content is None else self.content
 
     @classmethod
     def command(cls, *arguments: str) -> Script:
@@ -114,7 +139,7 @@ class Script:
         Raises:
             ValueError: Both have a payload.
         """
-        if self.payload is not None and other.payload is not None:
+        if self.stdin is not None and other.stdin is not None:
             message = "two scripts with a payload each cannot be joined"
             raise ValueError(message)
         return Script(
@@ -123,6 +148,8 @@ class Script:
             libraries=tuple(dict.fromkeys((*self.libraries, *other.libraries))),
             secret=self.secret or other.secret,
             deadline_s=max(self.deadline_s, other.deadline_s),
+            content=self.content if other.content is None else other.content,
+            tied=self.tied or other.tied,
         )
 
     def hidden(self) -> Script:

@@ -42,8 +42,9 @@ from kubexm.shell.frame import (
 from kubexm.shell.script import Library, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from kubexm.shell.content import Content
     from kubexm.shell.process import Process
 
 PRELUDE = Library("prelude", files("kubexm.shell").joinpath("prelude.sh").read_text())
@@ -51,6 +52,9 @@ LOCK = Library("lock", files("kubexm.shell").joinpath("lock.sh").read_text())
 """The host lock; see `kubexm.runner.lock`."""
 FILE = Library("file", files("kubexm.shell").joinpath("file.sh").read_text())
 """Functions about files, for scripts that call them."""
+
+TRANSFER = Library("transfer", files("kubexm.shell").joinpath("transfer.sh").read_text())
+"""Functions that put and get files; they call those of `FILE`."""
 
 OutputListener = Streamer
 """Called with (frame number, "stdout" or "stderr", data) while output arrives."""
@@ -182,17 +186,17 @@ class Session:
         self, frames: Sequence[Frame], decoder: Decoder, *, deadline_s: float, grace_s: float
     ) -> BatchReply:
         missing = [lib for lib in (PRELUDE, *libraries_of(frames)) if lib not in self._loaded]
-        chunks = encode(
+        program, payloads = encode(
             frames, self._token, deadline_s=deadline_s, libraries=missing, grace_s=grace_s
         )
         if not self._greeted:
-            chunks.insert(0, f"{self._token}\n".encode())
+            program = f"{self._token}\n".encode() + program
         self._greeted = True
         self._loaded.update(missing)
         longest = max((deadline_of(frame) or deadline_s or float("inf")) for frame in frames)
         patience_s = longest + grace_s + _SLACK_S
         try:
-            fault = self._pump(chunks, decoder, patience_s)
+            fault = self._pump((program, *payloads), decoder, patience_s)
         except UnreachableError as error:
             fault = error
         if decoder.complete and fault is None:
@@ -214,20 +218,19 @@ class Session:
             )
         return BatchReply(replies=decoder.replies, ended_by=fault)
 
-    def _pump(self, chunks: list[bytes], decoder: Decoder, patience_s: float) -> HostError | None:
+    def _pump(
+        self, chunks: Iterable[bytes | Content], decoder: Decoder, patience_s: float
+    ) -> HostError | None:
         """Move bytes both ways until all replies are in, the process ends, or nothing moves."""
-        waiting = [memoryview(chunk) for chunk in reversed(chunks)]
+        pieces = _pieces(chunks)
+        outgoing = next(pieces, _NO_BYTES)
         moved = time.monotonic()
         while not decoder.complete and not decoder.late:
-            outgoing = waiting[-1] if waiting else _NO_BYTES
             left = moved + patience_s - time.monotonic()
             turn_s = min(_TURN_S, max(left, 0.1))
             taken, stdout, stderr, ended = self._process.exchange(outgoing, turn_s)
             if taken:
-                if taken == len(outgoing):
-                    waiting.pop()
-                else:
-                    waiting[-1] = outgoing[taken:]
+                outgoing = outgoing[taken:] or next(pieces, _NO_BYTES)
             if stdout or stderr:
                 decoder.feed(stdout, stderr)
             if ended:
@@ -240,6 +243,15 @@ class Session:
                 message = f"the host said nothing for {now - moved:.0f} s"
                 return UnreachableError(message)
         return None
+
+
+def _pieces(chunks: Iterable[bytes | Content]) -> Iterator[memoryview]:
+    """What to write, in order; of content on disk only one piece is in memory."""
+    for chunk in chunks:
+        if not isinstance(chunk, bytes):
+            yield from (memoryview(piece) for piece in chunk.chunks())
+        elif chunk:
+            yield memoryview(chunk)
 
 
 def converse(

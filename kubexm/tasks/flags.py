@@ -197,8 +197,9 @@ def fleet_task(body: Callable[Concatenate[Any, P], None]) -> Task[Callable[..., 
     """An invoke task that runs on a fleet and takes every flag of `Flags`.
 
     The decorated function gets a `Fleet` and then its own arguments, which become flags as in
-    any invoke task. When it returns, the process exits with the code that the fleet's runs
-    came to (DESIGN §10); a `KubexmError` is shown with its hint, without a traceback.
+    any invoke task; one whose default is a tuple may be given several times. When it returns,
+    the process exits with the code that the fleet's runs came to (DESIGN §10); a `KubexmError`
+    is shown with its hint, without a traceback.
 
     Args:
         body: Its name, docstring and arguments are the task's.
@@ -248,7 +249,7 @@ def _task(
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-        *(parameter.replace(kind=keyword) for parameter in own),
+        *(_flag(parameter) for parameter in own),
         *(
             inspect.Parameter(name, keyword, default=[] if name in _REPEATED else default)
             for name, default in defaults.items()
@@ -259,7 +260,10 @@ def _task(
     return _FleetTask(
         run,
         help={**flags, **texts},
-        iterable=[name for name in _REPEATED if name in flags],
+        iterable=[
+            *(name for name in _REPEATED if name in flags),
+            *(one.name for one in own if isinstance(one.default, tuple)),
+        ],
         incrementable=[name for name in ("verbose",) if name in flags],
         optional=[name for name in ("plan", "resume") if name in flags],
         positional=positional,
@@ -274,6 +278,12 @@ def _said(names: Iterable[str]) -> dict[str, object]:
     except UsageError:
         return {}
     return {name: said[name] for name in names if name in said}
+
+
+def _flag(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A task's own argument as invoke is to see it; it makes lists of flags that come again."""
+    default = [] if isinstance(parameter.default, tuple) else parameter.default
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=default)
 
 
 def _guarded(
@@ -294,6 +304,9 @@ def _guarded(
     from kubexm.tasks.fleet import Fleet
     from kubexm.ui import explain
 
+    for name, default in plain.items():
+        if isinstance(default, tuple):
+            given[name] = tuple(given[name] or ())
     for name, default in (("plan", PLANS[0]), ("resume", LAST)):
         if flags.get(name) is True:
             flags[name] = default

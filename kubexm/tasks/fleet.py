@@ -151,8 +151,12 @@ class Fleet:
             return self._nothing()
         return self._walk(Plan(name=self.name, steps=(Step(name=step, body=operations),)))
 
-    def each(self, function: Callable[[OpenHost], None]) -> RunReport:
+    def each(self, function: Callable[[OpenHost], None], *, at_once: bool = False) -> RunReport:
         """Call a function with every open host, side by side; what it does is shown.
+
+        Args:
+            function: Plain imperative Python; a `HostError` that it raises fails its host.
+            at_once: Ctrl-C drops the hosts at work instead of letting them finish.
 
         Raises:
             UsageError: `--plan`, `--undo` or `--resume` was given: what a function does is known to
@@ -165,7 +169,7 @@ class Fleet:
             raise UsageError(message, hint="write the task with fleet.run(Plan(...))")
         runtime = self.runtime
         with self._bus() as bus:
-            return self._done(each(self.name, function, runtime, bus))
+            return self._done(each(self.name, function, runtime, bus, at_once=at_once))
 
     def check_names(self) -> None:
         """Say so when `--only` or `--skip` named a step that the whole task did not have.

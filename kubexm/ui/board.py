@@ -20,6 +20,7 @@ from kubexm.engine import (
     OutputReceived,
     RunInterrupted,
     RunStarted,
+    TransferProgressed,
 )
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class Board:
                 self.rows[event.host].said = f"{event.operations} operations"
             case OutputReceived():
                 self.rows[event.host].said = event.text.rstrip()[-1000:].rpartition("\n")[2]
+            case TransferProgressed():
+                share = event.moved_bytes * 100 // max(event.total_bytes, 1)
+                self.rows[event.host].said = f"{share} % {event.operation}"
             case OperationEnded():
                 self._operation(self.rows[event.host], event.outcome)
             case HostEnded():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
-from kubexm.engine import Event, OutputReceived, as_json
+from kubexm.engine import Event, OutputReceived, TransferProgressed, as_json
 from kubexm.ui.stream import say
 
 
@@ -14,8 +14,8 @@ class JsonLines:
 
     Args:
         out: Flushed after every line, so that a reader sees events as they happen.
-        verbose: Above 0 also what commands print while they print it; the end of a command
-            has all of it in any case.
+        verbose: Above 0 also what commands print while they print it, and how far transfers
+            have come; the end of a command has all of it in any case.
     """
 
     def __init__(self, out: TextIO, *, verbose: int = 0) -> None:
@@ -24,7 +24,7 @@ class JsonLines:
 
     def on_event(self, event: Event) -> None:
         """See `Listener.on_event`."""
-        if isinstance(event, OutputReceived) and not self._verbose:
+        if isinstance(event, OutputReceived | TransferProgressed) and not self._verbose:
             return
         line = json.dumps(as_json(event), ensure_ascii=False)
         # a byte of a command line that is not UTF-8 has no place in JSON

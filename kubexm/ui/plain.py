@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kubexm.facts import Facts
 
 INTERRUPTED = "interrupted: the hosts at work finish; Ctrl-C again drops them"
+DROPPED = "interrupted: the hosts at work are dropped"
 
 
 class Plain:
@@ -50,7 +51,7 @@ class Plain:
             case HostNotice():
                 say(self._err, self.notice(event))
             case RunInterrupted():
-                say(self._err, INTERRUPTED)
+                say(self._err, DROPPED if event.at_once else INTERRUPTED)
             case OutputReceived() if self._look.verbose:
                 self._write(self.output(event))
             case HostEnded() if event.report.error is not None:

@@ -27,7 +27,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PrintMotd no
 # The login files of whoever runs the tests stay out.
-SetEnv HOME={directory}
+SetEnv HOME={directory} KUBEXM_STATE={directory}/state
 """
 
 

@@ -75,7 +75,7 @@ def test_a_small_batch_as_bytes() -> None:
         ),
         Guarded(probe=Script("true"), expected="1e" * 32, change=None),
     ]
-    program, *payloads = encode(frames, TOKEN, deadline_s=600, libraries=[LIBRARY])
+    program, payloads = encode(frames, TOKEN, deadline_s=600, libraries=[LIBRARY])
     size, _, text = program.decode().partition("\n")
     assert int(size) == len(text)
     assert text == (
@@ -90,11 +90,11 @@ def test_a_small_batch_as_bytes() -> None:
         "kx_arm 0\n"
         f"#{TOKEN}"
     )
-    assert payloads == [b"\0x", f"{TOKEN}\n".encode(), f"{TOKEN}\n".encode()]
+    assert payloads == (b"\0x", f"{TOKEN}\n".encode(), b"", f"{TOKEN}\n".encode())
 
 
 def test_the_size_counts_bytes() -> None:
-    (program,) = encode([Script("echo é€\udcff")], TOKEN, deadline_s=0)
+    program, _ = encode([Script("echo é€\udcff")], TOKEN, deadline_s=0)
     size, _, text = program.partition(b"\n")
     assert int(size) == len(text)
     assert "é€".encode() + b"\xff" in text
@@ -103,7 +103,7 @@ def test_the_size_counts_bytes() -> None:
 def test_the_clock_starts_anew_where_a_script_has_its_own() -> None:
     def shape(*own: float, deadline_s: float) -> str:
         """The seconds of each `kx_arm`, and a star for each script."""
-        (program,) = encode([Script(":", deadline_s=s) for s in own], TOKEN, deadline_s=deadline_s)
+        program, _ = encode([Script(":", deadline_s=s) for s in own], TOKEN, deadline_s=deadline_s)
         calls = [line.split() for line in program.decode().splitlines()[2:-1]]
         return " ".join(words[1] if words[0] == "kx_arm" else "*" for words in calls)
 

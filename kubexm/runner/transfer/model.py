@@ -1,0 +1,114 @@
+"""What a transfer is asked for, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from kubexm.runner.operation import Operation
+from kubexm.runner.operations.file import check_mode, check_path
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the bytes that have moved and those that have to move."""
+
+SMALL_BYTES = 8 << 20
+"""Files up to this size travel together; larger ones in parts, so that they can be resumed."""
+
+FIRST_PART_BYTES = 1 << 20
+MOST_PART_BYTES = 64 << 20
+_BRISK_S = 5.0
+
+
+def next_part_bytes(part_bytes: int, took_s: float) -> int:
+    """The size of a part, from that of the one before and how long it took.
+
+    Each part has the deadline of a trip to itself: on a slow link parts stay small.
+    """
+    if took_s < _BRISK_S:
+        return min(2 * part_bytes, MOST_PART_BYTES)
+    return max(part_bytes // 2, FIRST_PART_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutOptions:
+    """How files are put on a host. The default keeps the source's modes and the host's owners.
+
+    Args:
+        mode: Of every file, as for chmod(2); `None` for the source's own. New directories keep
+            the source's in any case.
+        owner: A user's name; empty leaves it (the session's user for something new).
+        group: A group's name; empty leaves it.
+
+    Raises:
+        ValueError: The mode is none.
+    """
+
+    mode: int | None = None
+    owner: str = ""
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mode is not None:
+            check_mode(self.mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What a transfer came to, or in check mode would come to.
+
+    Args:
+        changed: Paths that were made or altered: on the host for a put, here for a get.
+        unchanged: How many were so already.
+        sent_bytes: Of content that moved.
+        resumed_bytes: Of content that an earlier try had moved.
+        left_out: Paths of sockets, pipes and devices, which no get takes along.
+        diff: A line for each path that changed, before and after.
+    """
+
+    changed: tuple[str, ...] = ()
+    unchanged: int = 0
+    sent_bytes: int = 0
+    resumed_bytes: int = 0
+    left_out: tuple[str, ...] = ()
+    diff: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded(Operation):
+    """A file or directory of this machine that is on the host as well: what `Host.put` reports.
+
+    Args:
+        local: The path here, as it was given.
+        path: The path on the host.
+    """
+
+    local: str
+    path: str
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+    def label(self) -> str:
+        """See `Operation.label`."""
+        return f"put {self.local} to {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched(Operation):
+    """A file or directory of the host that is here as well: what `Host.get` reports.
+
+    Args:
+        path: The path on the host.
+        local: The path here.
+    """
+
+    path: str
+    local: str
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+    def label(self) -> str:
+        """See `Operation.label`."""
+        return f"get {self.path} to {self.local}"

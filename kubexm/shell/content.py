@@ -1,0 +1,86 @@
+"""Content that is read from disk while it is sent, so that its size costs no memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kubexm.errors import TransferError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 18
+
+
+class Content(Protocol):
+    """Bytes of a known number, for a script's stdin."""
+
+    def __len__(self) -> int:
+        """How many bytes `chunks` gives."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, from the first on, in pieces of any size but 0."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A part of a file of this machine.
+
+    Args:
+        path: The file.
+        offset: Where the part begins.
+        size_bytes: Of the part.
+    """
+
+    path: Path
+    offset: int
+    size_bytes: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """The part's bytes.
+
+        Raises:
+            TransferError: The file cannot be read, or has become shorter than it was.
+        """
+        left = self.size_bytes
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.offset)
+                while left and (chunk := file.read(min(left, _CHUNK))):
+                    left -= len(chunk)
+                    yield chunk
+        except OSError as error:
+            message = f"{self.path} cannot be read: {os.strerror(error.errno or 0)}"
+            raise TransferError(message) from error
+        if left:
+            message = f"{self.path} became shorter while it was sent"
+            raise TransferError(message, hint="send it again when nobody writes to it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """Parts of files, one behind the other, as one content.
+
+    Args:
+        parts: In order.
+        sent: Called with the size of each piece when the next one is asked for.
+    """
+
+    parts: tuple[Slice, ...]
+    sent: Callable[[int], None] | None = None
+
+    def __len__(self) -> int:
+        return sum(part.size_bytes for part in self.parts)
+
+    def chunks(self) -> Iterator[bytes]:
+        """See `Content.chunks`."""
+        for part in self.parts:
+            for chunk in part.chunks():
+                yield chunk
+                if self.sent is not None:
+                    self.sent(len(chunk))

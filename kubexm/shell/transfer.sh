@@ -1,0 +1,203 @@
+# Functions that put files on a host and take them from it; they need those of file.sh.
+# shellcheck shell=sh
+# The session sets it before it loads this file.
+: "${kx_mark:?}"
+
+# Content comes on stdin and is checked against its SHA-256 before it is put in place. Small files
+# are written to a new private directory beside their destination. A large one comes in parts, over
+# several scripts, into .NAME.kubexm-put, which outlives a lost link: the next try goes on where it
+# ended. The next write to the same place takes away what nobody went on with.
+
+# kx_stat PATH FOLLOW: "TYPE|MODE|SIZE|MTIME|UID|GID|OWNER|GROUP", or "absent". FOLLOW is 1 to
+# look at what a symbolic link leads to, else empty.
+kx_stat() {
+  if [ -e "$1" ] || { [ -L "$1" ] && [ -z "$2" ]; }; then
+    stat ${2:+-L} -c '%F|%a|%s|%Y|%u|%g|%U|%G' -- "$1"
+  else
+    kx_visible "$1" && echo absent
+  fi
+}
+
+# kx_place PATH: sets kx_target to where a write to PATH lands, without a symbolic link in it.
+kx_place() {
+  kx_real "$1" || return 1
+  kx_above=${kx_target%/*}
+  until [ -d "${kx_above:-/}" ]; do kx_above=${kx_above%/*}; done
+  kx_rest=${kx_target#"$kx_above"}
+  kx_target=$(cd -P -- "${kx_above:-/}" && pwd -P) || return 1
+  kx_target=${kx_target%/}$kx_rest
+}
+
+# kx_put_state PATH SUM: of a path where a file shall be, its state (see kx_file_state), the number
+# of bytes that an earlier try has left of the content with this digest, and where it lands.
+kx_put_state() {
+  kx_place "$1" && kx_tree_state "$kx_target" "$2" && printf '%s\n' "$kx_target"
+}
+
+# kx_tree_state PATH SUM: the first two of these; symbolic links are not followed.
+kx_tree_state() {
+  kx_file_state "$1" -1 || return 1
+  [ -n "$2" ] || return 0
+  kx_part=${1%/*}/.$(printf %.180s "${1##*/}").kubexm-put/$2
+  if [ -f "$kx_part" ] && [ ! -L "$kx_part" ]; then stat -c %s -- "$kx_part"; else echo 0; fi
+}
+
+# kx_put_root PATH: whether the directory at PATH is there ("directory" or "absent"), and where.
+kx_put_root() {
+  kx_place "$1" || return 1
+  if [ -d "$kx_target" ]; then
+    kx_rest=directory
+    kx_target=$(cd -P -- "$kx_target/" && pwd -P) || return 1
+  elif [ -e "$kx_target" ]; then
+    echo "kubexm: $1 is there and is not a directory" >&2
+    return 1
+  else
+    kx_visible "$kx_target" || return 1
+    kx_rest=absent
+  fi
+  printf '%s\n' "$kx_rest" "$kx_target"
+}
+
+# kx_put_in DIRECTORY: make a new private directory in it and go there; sets kx_dir. There must be
+# no symbolic link in DIRECTORY: it was looked up before, and somebody may have put one in since.
+# What a killed put left behind is removed.
+kx_put_in() {
+  cd -P -- "$1/" || return 1
+  kx_dir=$(pwd -P)
+  kx_dir=${kx_dir%/}
+  if [ "$kx_dir" != "${1%/}" ]; then
+    echo "kubexm: $1 is, or lies below, a symbolic link" >&2
+    return 1
+  fi
+  kx_sweep "$kx_dir/.kubexm-"
+  kx_stage=$(umask 077 && mktemp -d "$kx_dir/.kubexm-${kx_mark}XXXXXX") || return 1
+  kx_sums=
+  if ! { cd -P -- "$kx_stage" && kx_is_ours "$kx_stage"; }; then kx_put_out 1; fi
+}
+
+# kx_put_out STATUS: leave and remove that directory.
+kx_put_out() {
+  cd / && rm -rf -- "$kx_stage"
+  return "$1"
+}
+
+# kx_take FILE SIZE SUM: so many bytes of stdin, to a file here that gets the number FILE.
+kx_take() {
+  kx_left=$(($2 % 65536))
+  (umask 077 && : >"./$1") || return 1
+  if [ "$2" -ge 65536 ]; then
+    dd bs=65536 count="$(($2 / 65536))" iflag=fullblock conv=fsync status=none >>"./$1" || return 1
+  fi
+  if [ "$kx_left" != 0 ]; then
+    dd bs="$kx_left" count=1 iflag=fullblock conv=fsync status=none >>"./$1" || return 1
+  fi
+  kx_sums="$kx_sums $3/$1"
+}
+
+# kx_taken: whether everything that was taken is what was sent. 65 when it is not.
+kx_taken() {
+  for kx_new in $kx_sums; do
+    kx_same "./${kx_new#*/}" "${kx_new%%/*}" || return
+  done
+}
+
+# kx_same FILE SUM
+kx_same() {
+  kx_sum_of "$1" || return 1
+  # shellcheck disable=SC2154 # kx_sum_of sets it
+  [ "$kx_sum" = "$2" ] || {
+    echo "kubexm: the content that arrived is not the content that was to be sent" >&2
+    return 65
+  }
+}
+
+# kx_settle FILE NAME MODE OWNER GROUP: put what was taken as FILE in place, as NAME. What it
+# replaces keeps its owner, ACL, extended attributes and label, as in kx_replace.
+kx_settle() {
+  kx_new=./$1
+  kx_base=$2
+  kx_target=$kx_dir/$2
+  kx_fresh=1
+  # shellcheck disable=SC2034 # for kx_forget
+  kx_kept=
+  if [ -d "$kx_target" ] && [ ! -L "$kx_target" ]; then
+    echo "kubexm: $kx_target is a directory" >&2
+    return 1
+  elif [ -f "$kx_target" ] && [ ! -L "$kx_target" ]; then
+    kx_fresh=
+    # a large original would take as much room again
+    [ "$(stat -c %s -- "$kx_target")" -gt 16777216 ] || kx_keep "$kx_target" || return 1
+    kx_inherit || return 1
+    kx_ids=$(stat -c %u/%g -- "$kx_target")
+    set -- "$1" "$2" "$3" "${4:-${kx_ids%/*}}" "${5:-${kx_ids#*/}}"
+  fi
+  kx_old=$kx_dir/.$(printf %.180s "$2").kubexm
+  kx_sweep "$kx_old-"
+  if [ -d "$kx_old-put" ] && [ "$kx_stage" != "$kx_old-put" ]; then rm -rf -- "$kx_old-put"; fi
+  if ! { kx_own "$kx_new" "$4" "$5" && kx_mode_of "$kx_new" "$3"; }; then
+    kx_forget
+    return 1
+  elif kx_said=$(kx_rename 2>&1); then
+    [ -z "$kx_fresh" ] || kx_label "$kx_target"
+  elif [ -z "$(kx_mounts "$kx_target")" ] || ! kx_in_place; then
+    printf '%s\n' "$kx_said" >&2
+    kx_forget
+    return 1
+  fi
+}
+
+# kx_put_mkdir MODE OWNER GROUP PATH: a directory of a tree; one that is there stays as it is.
+kx_put_mkdir() {
+  if [ -d "$4" ] && [ ! -L "$4" ]; then return 0; fi
+  (umask 077 && mkdir -- "$4") || return 1
+  kx_label "$4"
+  (cd -P -- "$4/" && kx_is_ours "$4" && kx_own . "$2" "$3" && kx_mode_of . "$1")
+}
+
+# kx_put_attributes PATH MODE OWNER GROUP
+kx_put_attributes() { [ ! -L "$1" ] && kx_own "$1" "$3" "$4" && kx_mode_of "$1" "$2"; }
+
+# kx_part PATH: go to the private directory of a put in parts, which is made unless it is there
+# and ours. PATH is where the file goes after links were followed.
+kx_part() {
+  kx_dir=${1%/*}
+  kx_base=${1##*/}
+  kx_stage=$kx_dir/.$(printf %.180s "$kx_base").kubexm-put
+  case $(stat -c '%F %a %u' -- "$kx_stage" 2>/dev/null) in
+  "directory 700 $(id -u)") ;;
+  *)
+    # a setgid directory hands its bit down
+    rm -rf -- "$kx_stage" && (umask 077 && mkdir -- "$kx_stage") && kx_mode_of "$kx_stage" 700 ||
+      return 1
+    ;;
+  esac
+  cd -P -- "$kx_stage" && rm -f ./.kubexm && kx_is_ours "$kx_stage"
+}
+
+# kx_put_part PATH SUM OFFSET: stdin goes on from OFFSET. When it cannot, as on a full disk,
+# nothing stays.
+kx_put_part() {
+  kx_part "$1" || return 1
+  if [ "$3" = 0 ]; then
+    rm -rf -- ./* && (umask 077 && : >"./$2") || return 1
+  fi
+  if [ -L "./$2" ] || [ "$(stat -c %s -- "./$2")" != "$3" ]; then
+    echo "kubexm: $kx_stage has been changed by something else" >&2
+    return 1
+  fi
+  cat >>"./$2" || kx_put_out 1
+}
+
+# kx_put_whole PATH SUM MODE OWNER GROUP: all parts are there. 65 when they are not what was sent.
+kx_put_whole() {
+  kx_part "$1" || return 1
+  kx_same "./$2" "$2" && dd of="./$2" count=0 conv=notrunc,fsync status=none &&
+    kx_settle "$2" "$kx_base" "$3" "$4" "$5"
+  kx_put_out "$?"
+}
+
+# kx_get_part PATH SKIP COUNT: COUNT blocks of a MiB of a file, from block SKIP on.
+kx_get_part() { dd if="$1" bs=1048576 skip="$2" count="$3" iflag=fullblock status=none; }
+
+# kx_get_names PATH: everything below a directory on its file system, each name with a NUL behind.
+kx_get_names() { cd -P -- "$1/" && find . -xdev -print0; }
