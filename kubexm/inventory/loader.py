@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from graphlib import CycleError
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +20,7 @@ from kubexm.inventory.safe import Safe
 from kubexm.inventory.source import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kubexm.inventory.model import Inventory
     from kubexm.inventory.safe import VaultKey
@@ -53,6 +55,35 @@ def load(
         message = "an inventory wants at least one source"
         raise UsageError(message)
     names = tuple(str(source) for source in sources)
+    with _uncollected():
+        return _loaded(names, extra_variables, extra_words, arguments, vault_keys, merge=merge)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector.
+
+    Everything that is made stays, so that looking for what does not takes half of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _loaded(
+    names: Sequence[str],
+    extra_variables: Mapping[str, object],
+    extra_words: Sequence[str],
+    arguments: Mapping[str, object],
+    vault_keys: Sequence[VaultKey],
+    *,
+    merge: bool,
+) -> Inventory:
+    """The whole way from the sources to the inventory."""
     problems, safe = Problems(), Safe(vault_keys)
     reading = Reading(problems, safe)
     draft = Draft()
