@@ -59,7 +59,7 @@ class User:
         try:
             with pool.lease(self.endpoint) as connection:
                 connector = connection.connector
-                assert isinstance(connector, FakeConnector)
+                assert isinstance(connector, FakeConnection)
                 is_fresh = connection.checked + HEALTH_CHECK_S > clock.now()
                 self.was_fit = connector.is_connected() and (is_fresh or connector.answers(0))
                 self.held = connection
@@ -290,6 +290,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert has_no_room or self.is_full(user)
 
     def teardown(self) -> None:
+        self.is_shut = True
         self.pool.close()
         for user in self.users:
             user.finish()
