@@ -282,6 +282,13 @@ kx_fill() {
     kx_inherit || return 1
   fi
   dd of="$kx_new" bs=65536 conv=fsync status=none || return 1
+  case ${kx_bytes:--} in
+  - | "$(stat -c %s -- "$kx_new")") ;;
+  *)
+    echo "kubexm: the new content of $1 broke off; it was not installed" >&2
+    return 1
+    ;;
+  esac
   if [ -n "$5" ]; then
     (
       set -- "$kx_stage/$kx_base" "$5"

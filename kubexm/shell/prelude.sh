@@ -95,8 +95,11 @@ kx_abandon() {
 }
 
 # kx_eval SCRIPT BYTES: run a script in a subshell with its payload; what it leaves unread of
-# the payload is swallowed, so that the next frame starts where it should.
+# the payload is swallowed, so that the next frame starts where it should. kx_bytes tells the
+# script how much it is, because a pipe whose writer was killed ends like any other.
 kx_eval() {
+  # shellcheck disable=SC2034 # the script's
+  kx_bytes=$2
   if [ "$2" = - ]; then
     (kx_do "$1") </dev/null
   else
