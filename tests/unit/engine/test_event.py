@@ -29,6 +29,7 @@ from kubexm.engine import (
     StepEnded,
     StepReport,
     StepStatus,
+    TransferProgressed,
     as_json,
 )
 from kubexm.engine.event import SCHEMA
@@ -78,6 +79,9 @@ def samples() -> Iterator[Event]:
     for report in (step, StepReport(step="s", status=StepStatus.OK)):
         yield StepEnded(run=run, time=time, host="h", report=report)
     yield OutputReceived(run=run, time=time, host="h", stream="stdout", text="t")
+    yield TransferProgressed(
+        run=run, time=time, host="h", operation="put", moved_bytes=1, total_bytes=2
+    )
     answer = Reply(exit_status=0, stdout=b"\xff", stderr=b"")
     yield CommandEnded(run=run, time=time, host="h", command="c", reply=answer, duration_s=1)
     yield FactsRead(run=run, time=time, host="h", facts=parse(recorded("debian-12-nspawn")))
