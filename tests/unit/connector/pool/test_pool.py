@@ -213,6 +213,20 @@ class TestDialling:
         assert set(network.dials) == {"gate"}
         assert network.open == ()
 
+    def test_a_bastion_that_broke_stays_with_its_users_and_others_get_a_new_one(self) -> None:
+        network = FakeNetwork()
+        behind = [Endpoint(name=name, bastions=(GATE,)) for name in ("one", "two")]
+        with Pool(network) as pool:
+            with pool.lease(behind[0]) as first:
+                network.cut("gate")
+                with pool.lease(behind[1]) as second:
+                    assert second.connector.is_connected()
+                    assert not first.connector.is_connected()
+                    assert first.bastion is not second.bastion
+                    assert network.dials == ["gate", "one", "gate", "two"]
+            assert pool.state.bastions == 1
+        assert network.open == ()
+
     def test_a_bastion_that_breaks_while_it_is_gone_through_is_replaced_once(self) -> None:
         def on_dial(endpoint: Endpoint) -> None:
             if endpoint is WEB and network.dials.count("web") == 1:
