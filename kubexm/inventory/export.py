@@ -15,7 +15,7 @@ from kubexm.inventory.node import is_hidden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kubexm.connector import Endpoint
+    from kubexm.connector import Endpoint, Inside
     from kubexm.inventory.model import Host, Inventory
     from kubexm.shell import Escalation
 
@@ -89,7 +89,7 @@ def resolved(host: Host) -> dict[str, object]:
         "labels": host.labels,
         "mode": host.mode,
         "family": host.family,
-        "connection": {"plugin": host.connection, **_endpoint(host.endpoint)},
+        "connection": _set({"plugin": host.connection, **_endpoint(host.endpoint)}),
         "become": become,
         "variables": {name: value for name, value, _ in evaluated(host)},
     }
@@ -98,10 +98,11 @@ def resolved(host: Host) -> dict[str, object]:
 
 def _endpoint(endpoint: Endpoint) -> dict[str, object]:
     bastions = tuple(_endpoint(bastion) for bastion in endpoint.bastions)
-    return {**_fields(endpoint), **({"bastions": bastions} if bastions else {})}
+    inside = _fields(endpoint.inside)
+    return {**_fields(endpoint), "bastions": bastions, "inside": inside}
 
 
-def _fields(value: Endpoint | Escalation) -> dict[str, object]:
+def _fields(value: Endpoint | Inside | Escalation) -> dict[str, object]:
     """What is set of a value; its name is said elsewhere."""
     found = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return {name: item for name, item in found.items() if item and name != "name"}

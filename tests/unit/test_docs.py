@@ -12,6 +12,7 @@ from kubexm.connector import Connector
 from kubexm.facts import Facts
 from kubexm.inventory import Host as InventoryHost
 from kubexm.runner import Host, face, operations, render
+from kubexm.runner.command import Commands
 from kubexm.tasks import ns
 from tests.docs import OPERATIONS, pages
 from tests.tasks import ROOT
@@ -38,12 +39,19 @@ def test_what_an_original_operation_is_here_exists(row: list[str]) -> None:
         assert exists(name), name
 
 
+def verbs(part: str) -> object:
+    """The class behind `host.files` and the like."""
+    return Commands if part == "commands" else getattr(face, part.capitalize())
+
+
 def exists(name: str) -> bool:
     match re.split(r"[. ]", name):
         case ["inv", collection, task]:
             found = f"{collection}.{task}" in ns.task_names
         case ["host", part, verb]:
-            found = hasattr(Host, part) and hasattr(getattr(face, part.capitalize()), verb)
+            found = hasattr(Host, part) and hasattr(verbs(part), verb)
+        case ["Host", method]:
+            found = hasattr(Host, method)
         case ["facts", field]:
             found = field in {each.name for each in dataclasses.fields(Facts)}
         case ["inventory", "Host", field]:
