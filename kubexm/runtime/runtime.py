@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -106,8 +107,11 @@ class Runtime:
             name: given.get(name) or _factory(name)
             for name in {name for host in hosts for name in self._connections(host)}
         }
+        forks = self.settings.forks
         self._pools = {
-            name: Pool(factory, self.settings.pool, floor=self.settings.forks)
+            name: Pool(
+                factory, self.settings.pool, floor=forks, key_floor=min(forks, self._carried)
+            )
             for name, factory in self._factories.items()
         }
         self._host_lock = HostLock()
@@ -181,6 +185,11 @@ class Runtime:
         if escalation.method is Become.NONE:
             return connector
         return Elevated(connector, escalation, timeout_s=other.endpoint.connect_timeout_s)
+
+    @property
+    def _carried(self) -> int:
+        """The most hosts that one host carries (kubexm_via): each needs a connection to it."""
+        return max(Counter(host.via for host in self.hosts if host.via).values(), default=1)
 
     def _connections(self, host: Host) -> Iterator[str]:
         """The connections on the way to a host; an inventory has no circles."""

@@ -55,6 +55,7 @@ class Pool:
         settings: The limits, or where they are written: that is read now, and again whenever
             the file has changed.
         floor: `max_total` is never less: who works on so many hosts at once needs so many.
+        key_floor: `max_per_key` is never less: so many go through one host at once.
         clock: What to read and to sleep on.
 
     Raises:
@@ -67,12 +68,14 @@ class Pool:
         settings: PoolSettings | PoolSource | None = None,
         *,
         floor: int = 1,
+        key_floor: int = 1,
         clock: Clock | None = None,
     ) -> None:
         self.counters = Counters()
         self._factory = factory
         self._source = settings if isinstance(settings, PoolSource) else None
         self._floor = floor
+        self._key_floor = key_floor
         self._clock = clock or MonotonicClock()
         self._lock = threading.Lock()
         self._stamp = self._source.stamp() if self._source is not None else None
@@ -177,7 +180,11 @@ class Pool:
         self._keeper.stop()
 
     def _floored(self, settings: PoolSettings) -> PoolSettings:
-        return replace(settings, max_total=max(settings.max_total, self._floor))
+        return replace(
+            settings,
+            max_total=max(settings.max_total, self._floor),
+            max_per_key=max(settings.max_per_key, self._key_floor),
+        )
 
     def _acquire(self, endpoint: Endpoint) -> ManagedConnection:
         self._glance()
