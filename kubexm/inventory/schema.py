@@ -31,6 +31,8 @@ _ADDRESSES = (
     rf"^{_IPV6}$",
     # no host name ends in a number, so that would be an address
     rf"^(?![\[-])(?!.*\.[0-9]+\.?$){_LABEL}(\.{_LABEL})*\.?$",
+    # the directory tree of a chroot
+    r"^/\S*$",
 )
 _METHODS = "|".join(each for each in Become if each is not Become.NONE)
 _BECOMES = "|".join(
