@@ -49,6 +49,7 @@ class Fleet:
         self.flags = flags
         self.name = name
         self.exit_code = 0
+        self._inventory: Inventory | None = None
         self._runtime: Runtime | None = None
         self._steps: set[str] = set()
         self._repeatable = repeatable
@@ -77,7 +78,9 @@ class Fleet:
         Raises:
             InventoryError: It has faults, each with file, line and column.
         """
-        return self.runtime.inventory
+        if self._inventory is None:
+            self._inventory = _accessible(self.flags, self._arguments)
+        return self._inventory
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -86,13 +89,13 @@ class Fleet:
         Raises:
             UsageError: `--limit` selects nothing.
         """
-        return self.runtime.hosts
+        return self.inventory.select(self.flags.limit)
 
     @property
     def runtime(self) -> Runtime:
         """The run's state; made when first asked for."""
         if self._runtime is None:
-            self._runtime = _runtime(self.flags, self._arguments)
+            self._runtime = _runtime(self.flags, self.inventory, self.hosts)
         return self._runtime
 
     @property
@@ -120,7 +123,7 @@ class Fleet:
         Raises:
             UsageError: The inventory has been read already.
         """
-        if self._runtime is not None:
+        if self._inventory is not None:
             message = "variables are defined before the first look at the inventory's hosts"
             raise UsageError(message)
         self._arguments.update(variables)
@@ -321,22 +324,10 @@ def inventory_of(flags: Flags, arguments: Mapping[str, object] = _NOTHING) -> In
     )
 
 
-def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
-    """Everything that can be wrong before a host is touched is found here, passwords included."""
-    from kubexm.connector.pool import PoolSource
+def _accessible(flags: Flags, arguments: Mapping[str, object]) -> Inventory:
+    """The inventory with the flags for access applied; passwords are asked for now."""
     from kubexm.inventory import AccessOverrides, BecomeMode, override
-    from kubexm.inventory.check import raise_faults
-    from kubexm.runtime import Runtime, Settings
 
-    settings = Settings(
-        check=flags.check,
-        forks=flags.forks,
-        timeout_s=flags.timeout,
-        deadline_s=flags.deadline,
-        max_fail=_amount(flags.max_fail),
-        executor=flags.executor,
-        pool=PoolSource.of(os.environ),
-    )
     inventory = inventory_of(flags, arguments)
     for warning in inventory.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -349,8 +340,24 @@ def _runtime(flags: Flags, arguments: Mapping[str, object]) -> Runtime:
             _ask("sudo password: ", "--ask-become-pass") if flags.ask_become_pass else None
         ),
     )
-    inventory = override(inventory, access)
-    hosts = inventory.select(flags.limit)
+    return override(inventory, access)
+
+
+def _runtime(flags: Flags, inventory: Inventory, hosts: tuple[Host, ...]) -> Runtime:
+    """Everything that can be wrong before a host is touched has been found when this returns."""
+    from kubexm.connector.pool import PoolSource
+    from kubexm.inventory.check import raise_faults
+    from kubexm.runtime import Runtime, Settings
+
+    settings = Settings(
+        check=flags.check,
+        forks=flags.forks,
+        timeout_s=flags.timeout,
+        deadline_s=flags.deadline,
+        max_fail=_amount(flags.max_fail),
+        executor=flags.executor,
+        pool=PoolSource.of(os.environ),
+    )
     raise_faults(hosts)
     return Runtime(inventory, hosts, settings)
 

@@ -22,6 +22,7 @@ from kubexm.engine import (
     RunStarted,
     TransferProgressed,
 )
+from kubexm.ui.summary import interruption
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,7 +70,7 @@ class Board:
     def __init__(self) -> None:
         self.plan = ""
         self.check = False
-        self.interrupted = False
+        self.interruption = ""
         self.has_operations = False
         self.began: datetime | None = None
         self.rows: dict[str, Row] = {}
@@ -87,7 +88,7 @@ class Board:
                 self.rows = {name: Row(host=name) for name in event.hosts}
                 self.counts = Counter({Phase.WAITING: len(event.hosts)})
             case RunInterrupted():
-                self.interrupted = True
+                self.interruption = interruption(event)
             case HostStarted():
                 row = self._at(event.host, Phase.CONNECTING)
                 row.began = event.time

@@ -16,14 +16,11 @@ from kubexm.engine import (
 )
 from kubexm.ui.look import Look
 from kubexm.ui.stream import say
-from kubexm.ui.summary import summary
+from kubexm.ui.summary import interruption, summary
 from kubexm.ui.text import printable
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
-
-INTERRUPTED = "interrupted: the hosts at work finish; Ctrl-C again drops them"
-DROPPED = "interrupted: the hosts at work are dropped"
 
 
 class Plain:
@@ -51,7 +48,7 @@ class Plain:
             case HostNotice():
                 say(self._err, self.notice(event))
             case RunInterrupted():
-                say(self._err, DROPPED if event.at_once else INTERRUPTED)
+                say(self._err, interruption(event))
             case OutputReceived() if self._look.verbose:
                 self._write(self.output(event))
             case HostEnded() if event.report.error is not None:

@@ -42,8 +42,8 @@ def screen(board: Board, now: datetime, *, width: int, height: int) -> tuple[Lin
         height: Of the terminal; there are fewer lines, because the cursor stands below them.
     """
     head = [_title(board, now)]
-    if board.interrupted:
-        head.append(Span("interrupted: the hosts at work finish; Ctrl-C again drops them"))
+    if board.interruption:
+        head.append(Span(board.interruption))
     room = height - 1 - len(head)
     if len(board.rows) + 1 <= room:
         rows: Sequence[Row] = tuple(board.rows.values())

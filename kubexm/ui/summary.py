@@ -15,10 +15,17 @@ from kubexm.ui.text import columns, cut, indent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kubexm.engine import CommandEnded, RunReport
+    from kubexm.engine import CommandEnded, RunInterrupted, RunReport
     from kubexm.facts import Facts
 
 _LEAST_LABEL = 24
+
+
+def interruption(event: RunInterrupted) -> str:
+    """What becomes of the hosts at work, as soon as somebody has typed Ctrl-C."""
+    if event.at_once:
+        return "interrupted: the hosts at work are dropped"
+    return "interrupted: the hosts at work finish; Ctrl-C again drops them"
 
 
 def summary(

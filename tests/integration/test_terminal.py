@@ -106,8 +106,9 @@ def test_a_plan_shows_what_its_hosts_are_at_and_its_changes_once(project: Path) 
 
 
 def test_an_interrupt_restores_the_terminal_and_prints_the_table(project: Path) -> None:
-    with PtySession(project, "hosts.run", "sleep 2", "--forks", "1") as terminal:
-        terminal.wait_for("working")
+    words = ("slow", str(project), "--seconds", "2", "--forks", "1")
+    with PtySession(project, *words) as terminal:
+        terminal.wait_for("operations")
         terminal.type(b"\x03")
         terminal.wait_for("Ctrl-C again drops them")
         assert terminal.end() == 130
@@ -119,8 +120,9 @@ def test_an_interrupt_restores_the_terminal_and_prints_the_table(project: Path) 
 
 
 def test_a_second_interrupt_drops_the_hosts_at_work(project: Path) -> None:
-    with PtySession(project, "hosts.run", "sleep 25", "--forks", "1") as terminal:
-        terminal.wait_for("working")
+    words = ("slow", str(project), "--seconds", "25", "--forks", "1")
+    with PtySession(project, *words) as terminal:
+        terminal.wait_for("operations")
         terminal.type(b"\x03")
         terminal.wait_for("Ctrl-C again drops them")
         terminal.type(b"\x03")
@@ -128,6 +130,15 @@ def test_a_second_interrupt_drops_the_hosts_at_work(project: Path) -> None:
         assert "3 hosts:" in terminal.seen
         assert "Traceback" not in terminal.seen
         assert not terminal.hides_cursor()
+
+
+def test_an_interrupt_drops_the_commands_of_a_user_at_once(project: Path) -> None:
+    with PtySession(project, "hosts.run", "sleep 25", "--forks", "1") as terminal:
+        terminal.wait_for("working")
+        terminal.type(b"\x03")
+        assert terminal.end(timeout_s=15) == 130
+        assert "3 hosts:" in terminal.seen
+        assert "Traceback" not in terminal.seen
 
 
 def test_output_streams_with_its_host_while_the_display_goes_on(project: Path) -> None:
