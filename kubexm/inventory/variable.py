@@ -264,5 +264,8 @@ def _suggestion(name: str) -> str:
         for definition in DEFINITIONS
         for stem in (definition.name.removeprefix(OURS), *definition.mistaken)
     }
-    near = difflib.get_close_matches(name.removeprefix(OURS), stems_of, n=1, cutoff=0.6)
+    stem = name.removeprefix(OURS)
+    near = difflib.get_close_matches(stem, stems_of, n=3, cutoff=0.6)
+    # difflib ranks "root" over "port" for "prot", and swapped letters are the commoner slip
+    near.sort(key=lambda known: sorted(known) != sorted(stem))
     return stems_of[near[0]] if near else ""

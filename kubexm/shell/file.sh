@@ -257,6 +257,12 @@ kx_replace() {
   return "$kx_status"
 }
 
+# kx_replace_from_pipe: as kx_replace, for content that is not the payload of the script.
+kx_replace_from_pipe() {
+  kx_bytes=-
+  kx_replace "$@"
+}
+
 # kx_sweep STEM: remove what sessions that were killed left at STEM<their mark>XXXXXX. The host
 # lock keeps other operators away, but one run may know one machine by two names.
 kx_sweep() {

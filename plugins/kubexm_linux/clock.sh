@@ -22,5 +22,5 @@ kx_zone_state() {
 kx_zone_set() {
   kx_keep /etc/localtime || return 1
   kx_link /etc/localtime "/usr/share/zoneinfo/$1" || return 1
-  [ ! -f /etc/timezone ] || printf '%s\n' "$1" | kx_replace /etc/timezone 644 '' '' ''
+  [ ! -f /etc/timezone ] || printf '%s\n' "$1" | kx_replace_from_pipe /etc/timezone 644 '' '' ''
 }

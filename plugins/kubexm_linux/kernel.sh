@@ -189,7 +189,7 @@ kx_sized_state() {
 
 # kx_write PATH TEXT: a short file with this text.
 kx_write() {
-  printf %s "$2" | kx_replace "${kx_root-}$1" 644 root root ''
+  printf %s "$2" | kx_replace_from_pipe "${kx_root-}$1" 644 root root ''
 }
 
 # kx_mask UNIT...: as `systemctl mask`, which refuses where /etc holds the unit itself.

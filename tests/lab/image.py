@@ -168,9 +168,10 @@ def host_key_directory(name: str) -> Path:
     """SSH host keys of the host `name`; cached, since an RSA key takes longer than a boot."""
     directory = cache_directory() / "host-keys" / name
     if not directory.is_dir():
-        with _draft(cache_directory()) as draft:
+        directory.parent.mkdir(exist_ok=True)
+        # Not among the drafts of images, which another laboratory clears away.
+        with _draft(directory.parent) as draft:
             generate_host_keys(draft)
-            directory.parent.mkdir(exist_ok=True)
             (draft / "etc/ssh").rename(directory)
     return directory
 
