@@ -127,8 +127,9 @@ class Stage:
             self.counts = json.loads(counts.read_text("utf-8"))
 
     def clear(self) -> None:
-        """Take away what the tools made."""
+        """Take away what the tools made, but the directory that all of them would have to make."""
         self._host.exec("rm", "-rf", BASE, "/root/.ansible", "/tmp/bench-file", check=True)  # noqa: S108 - in the host
+        self._host.exec("mkdir", "-p", BASE, check=True)
 
     def _equip(self) -> None:
         drop_in = "/etc/ssh/sshd_config.d/bench.conf"
