@@ -6,6 +6,8 @@ which package to fix. Nothing here knows what a group's objects are; the caller 
 
 from __future__ import annotations
 
+import functools
+import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -32,8 +34,12 @@ class Plugin:
 
     group: str
     name: str
-    distribution: str
     entry: EntryPoint
+
+    @property
+    def distribution(self) -> str:
+        """The name of the distribution; reading it opens that one's metadata."""
+        return self.entry.dist.name if self.entry.dist is not None else "an unknown distribution"
 
     @property
     def version(self) -> str:
@@ -75,18 +81,29 @@ class Plugin:
 def registered(group: str) -> tuple[Plugin, ...]:
     """Every plugin of a group, sorted by name; two of one name when two distributions have it."""
     found: dict[tuple[str, str], Plugin] = {}
-    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value)):
-        distribution = entry.dist.name if entry.dist is not None else "an unknown distribution"
+    entries = _entries(tuple(sys.path)).get(group, ())
+    for entry in sorted(entries, key=lambda entry: (entry.name, entry.value)):
         found.setdefault(
-            (entry.name, entry.value),
-            Plugin(group=group, name=entry.name, distribution=distribution, entry=entry),
+            (entry.name, entry.value), Plugin(group=group, name=entry.name, entry=entry)
         )
     return tuple(found.values())
 
 
 def registered_groups() -> frozenset[str]:
     """The groups that begin as ours do, whether or not anybody reads them."""
-    return frozenset(group for group in entry_points().groups if group.startswith("kubexm."))
+    return frozenset(_entries(tuple(sys.path)))
+
+
+@functools.cache
+def _entries(path: tuple[str, ...]) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """Those whose groups begin as ours do, by group.
+
+    Every distribution on the path costs the reading of a file: once a process is enough.
+    """
+    del path  # a key only: importlib looks at sys.path itself
+    found = entry_points()
+    ours = (group for group in found.groups if group.startswith("kubexm."))
+    return {group: tuple(found.select(group=group)) for group in ours}
 
 
 def plugins(group: str) -> Mapping[str, Plugin]:

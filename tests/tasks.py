@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tests import machine
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -152,6 +150,8 @@ def check_everything(_context: Context, only: str = "", full: bool = False) -> N
         if check.part in chosen and not run(check.headline, check.command)
     ]
     if tested:
+        from tests import machine
+
         for lack in machine.prepare(laboratory=Part.LAB in tested):
             print(f"--- {lack}", flush=True)
         headline = f"pytest: {', '.join(tested)}"

@@ -7,11 +7,7 @@ given parcels, so that what crosses must pickle.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -19,7 +15,6 @@ from kubexm.registry import EXECUTORS, Plugin, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.synchronize import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,34 +65,11 @@ def _threads(workers: int) -> Executor:
     return ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host")
 
 
-class _Processes(ProcessPoolExecutor):
-    """Fresh processes, no more than there are processors: each carries one host at a time."""
+def _processes(workers: int) -> Executor:
+    from kubexm.engine.process import Processes  # loads multiprocessing, which few runs need
 
-    def __init__(self, workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._over = context.Event()
-        super().__init__(
-            min(workers, multiprocessing.cpu_count()),
-            mp_context=context,
-            initializer=_begin,
-            initargs=(self._over,),
-        )
-
-    def abort(self) -> None:
-        """See `Abortable`."""
-        self._over.set()
-
-
-def _begin(over: Event) -> None:
-    """In a new process: Ctrl-C is for the one that hands out the work, which says when to end."""
-
-    def end() -> None:
-        over.wait()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end, name="kubexm-end", daemon=True).start()
+    return Processes(workers)
 
 
 threads = ExecutorPlugin(start=_threads, shares_memory=True)
-processes = ExecutorPlugin(start=_Processes, shares_memory=False)
+processes = ExecutorPlugin(start=_processes, shares_memory=False)

@@ -1,4 +1,7 @@
-"""Looking at hosts: a command, the facts, or only whether they answer. Nothing is converged."""
+"""Looking at hosts: a command, the facts, or only whether they answer. Nothing is converged.
+
+What facts and commands take is loaded by them, so that a ping is no more than that.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,6 @@ from kubexm.engine.event import (
     OutputReceived,
 )
 from kubexm.engine.fleet import Part, new_run_id, now, side_by_side
-from kubexm.facts import parse as parse_facts
-from kubexm.facts import script as facts_script
-from kubexm.runner import CommandOptions, execute
 from kubexm.runtime import Privilege, Runtime, is_image
 from kubexm.secret import REDACTED
 from kubexm.shell import Reply, Script
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kubexm.engine.bus import Bus
     from kubexm.engine.report import RunReport
     from kubexm.inventory import Host
+    from kubexm.runner import CommandOptions
 
 _LINE_BYTES = 1 << 16
 """A line that is longer is given out in parts."""
@@ -48,14 +49,16 @@ def ping(runtime: Runtime, bus: Bus) -> RunReport:
 
 def facts(runtime: Runtime, bus: Bus) -> RunReport:
     """Read every host's facts, as the login user unless the inventory insists on root."""
+    from kubexm.facts import parse, script
+
     run = new_run_id()
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
             _tell(host, runtime.news(connector), bus, run)
             with runtime.session(host, connector, Privilege.LOGIN) as session:
-                reply = session.ask(facts_script(), deadline_s=runtime.settings.timeout_s)
-                found = parse_facts(reply, image=is_image(host, connector))
+                reply = session.ask(script(), deadline_s=runtime.settings.timeout_s)
+                found = parse(reply, image=is_image(host, connector))
                 bus.emit(FactsRead(run=run, time=now(), host=host.name, facts=found))
                 return Part(trips=session.trips)
 
@@ -75,6 +78,8 @@ def command(
         bus: Where events go.
         options: How it is run.
     """
+    from kubexm.runner import CommandOptions, execute
+
     options = options or CommandOptions()
     run = new_run_id()
 

@@ -56,9 +56,11 @@ def walk(
 
     Raises:
         UsageError: The plan cannot be walked, or a selector is wrong; no host was touched.
+        PluginError: A family or an operation does not load; no host was touched.
     """
     began = time.monotonic()
     settings = runtime.settings
+    _ = runtime.catalogue
     placed = plan.placed()
     progress = Progress(
         placed,
@@ -127,7 +129,11 @@ def each(
         bus: Where events go.
         run: The run's id; a new one when empty.
         at_once: An interrupt drops the hosts at work; see `side_by_side`.
+
+    Raises:
+        PluginError: A family or an operation does not load; no host was touched.
     """
+    _ = runtime.catalogue
     run = run or new_run_id()
 
     def work(host: Host) -> Part:

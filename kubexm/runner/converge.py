@@ -13,8 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from kubexm.errors import DeadlineError, HostError, KubexmError, UnsupportedError, as_host_error
-from kubexm.facts import parse as parse_facts
-from kubexm.facts import script as facts_script
 from kubexm.runner.decide import PROBE_CAP_BYTES, Bound, Decision, Pending, decide, predict
 from kubexm.runner.judge import judge, unstable
 from kubexm.runner.outcome import Outcome, Status
@@ -144,12 +142,14 @@ class _Run:
             What is left, decided on readings that were taken after the last change; nothing
             when this was the end.
         """
+        from kubexm.facts import parse, script  # whoever only pings loads this module, not those
+
         facts = self._host.facts
         batch, later = _cut(decisions)
         probes = [decision.bound.probe(facts) for decision in later]
         frames: list[Frame] = [decision.guarded(facts) for decision in batch]
         if batch[-1].alters_facts:
-            frames += [facts_script(), *probes]
+            frames += [script(), *probes]
         at = len(self._outcomes)
         try:
             self._announce(tuple(at + n for n, d in enumerate(batch) if d.change is not None))
@@ -165,7 +165,7 @@ class _Run:
             self._outcomes.append(judge(decision, reply, facts))
         left = batch[len(attempted) :]
         if plain and not left:
-            self._host.facts = parse_facts(plain[0], image=self._host.image)
+            self._host.facts = parse(plain[0], image=self._host.image)
         if result.ended_by is not None:
             has_begun = self._host.session.trips > trips and len(replies) == len(attempted)
             halted = attempted and attempted[-1].verdict in (Verdict.FAILED, Verdict.UNMET)

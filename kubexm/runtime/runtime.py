@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -16,8 +17,7 @@ from kubexm.connector.pool import Pool, PoolSettings
 from kubexm.errors import ConnectError, EscalationError, HostError, UsageError
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
-from kubexm.runner import Catalogue, HostLock
-from kubexm.runner import Host as OpenHost
+from kubexm.runner import HostLock
 from kubexm.shell import Become, Escalation, Session
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from kubexm.connector import Connector, ConnectorFactory
     from kubexm.connector.pool import PoolSource
+    from kubexm.runner import Catalogue
+    from kubexm.runner import Host as OpenHost
 
 
 class Privilege(StrEnum):
@@ -74,8 +76,9 @@ class Settings:
 class Runtime:
     """An inventory, a selection of its hosts, and the way to each of them.
 
-    Plugins are loaded here, so that a broken one is told before any host is touched. `_lock`
-    guards the set of open sessions, which `abort` drops from another thread, and `_told`.
+    Connectors are loaded here, so that a broken one is told before any host is touched; for the
+    same reason whoever is going to open hosts looks at `catalogue` first. `_lock` guards the set
+    of open sessions, which `abort` drops from another thread, and `_told`.
 
     Args:
         inventory: All hosts.
@@ -85,7 +88,7 @@ class Runtime:
         catalogue: Where handlers come from; by default every installed distribution.
 
     Raises:
-        PluginError: A connector or a family does not load, or is not installed.
+        PluginError: A connector does not load, or is not installed.
         UsageError: The pool's settings have a fault.
     """
 
@@ -101,7 +104,7 @@ class Runtime:
         self.inventory = inventory
         self.hosts = hosts
         self.settings = settings or Settings()
-        self.catalogue = catalogue or Catalogue.installed()
+        self._catalogue = catalogue
         given = connectors or {}
         self._factories = {
             name: given.get(name) or _factory(name)
@@ -122,6 +125,17 @@ class Runtime:
 
     def __repr__(self) -> str:
         return f"<Runtime of {self.inventory.path}: {len(self.hosts)} hosts>"
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Where handlers come from; loaded when first asked for: a ping needs none.
+
+        Raises:
+            PluginError: A family or an operation does not load.
+        """
+        from kubexm.runner import Catalogue
+
+        return self._catalogue or Catalogue.installed()
 
     @property
     def pools(self) -> Mapping[str, Pool]:
@@ -247,6 +261,8 @@ class Runtime:
             LockedError: Somebody else is changing it.
             SessionLostError: The link broke while the facts were read.
         """
+        from kubexm.runner import Host as OpenHost
+
         with ExitStack() as stack:
             connector: Connector
 

@@ -1,29 +1,40 @@
-"""invoke's way to the laboratory: lab.up, lab.down, lab.ssh, lab.status."""
+"""invoke's way to the laboratory: lab.up, lab.down, lab.ssh, lab.status.
+
+What a task needs is loaded by the task: `./inv --list` does not pay for it.
+"""
+
+from __future__ import annotations
 
 import os
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
-from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tests.lab.command import LabError
-from tests.lab.host import LabHost
-from tests.lab.image import Suite
-from tests.lab.laboratory import Laboratory
-from tests.lab.vm_host import VirtualHost
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from tests.lab.host import LabHost
+    from tests.lab.vm_host import VirtualHost
 
 
 @task(
     help={
         "hosts": "how many are wanted: 3, or none beside --vm",
-        "suite": f"Debian's release for hosts that are made now: {', '.join(Suite)}",
+        "suite": "Debian's release for hosts that are made now: bookworm, trixie",
         "vm": "a virtual machine with a kernel of its own, vm1; it takes a minute",
     }
 )
-def up(_context: Context, hosts: int = 0, suite: str = Suite.BOOKWORM, vm: bool = False) -> None:
+def up(_context: Context, hosts: int = 0, suite: str = "bookworm", vm: bool = False) -> None:
     """Boot Debian hosts on this machine; those that are up already stay as they are."""
+    from dataclasses import replace
+
+    from tests.lab.command import LabError
+    from tests.lab.image import Suite
+    from tests.lab.laboratory import Laboratory
+    from tests.lab.vm_host import VirtualHost
+
     if suite not in tuple(Suite):
         message = f"--suite is one of {', '.join(Suite)}, not {suite!r}"
         raise Exit(message, code=1)
@@ -44,6 +55,9 @@ def up(_context: Context, hosts: int = 0, suite: str = Suite.BOOKWORM, vm: bool 
 @task
 def down(_context: Context) -> None:
     """Take the laboratory away; its image stays in the cache."""
+    from tests.lab.command import LabError
+    from tests.lab.laboratory import Laboratory
+
     try:
         Laboratory.from_environment().down()
     except LabError as error:
@@ -53,6 +67,10 @@ def down(_context: Context) -> None:
 @task(help={"host": "lab1, or just 1; vm1", "user": "root, nopass, asks or plain"})
 def ssh(_context: Context, host: str, user: str = "root") -> None:
     """Open a shell on a host."""
+    from tests.lab.command import LabError
+    from tests.lab.laboratory import Laboratory
+    from tests.lab.vm_host import VirtualHost
+
     laboratory = Laboratory.from_environment()
     machines = {machine.name: machine for machine in VirtualHost.all(laboratory)}
     try:
@@ -68,6 +86,9 @@ def ssh(_context: Context, host: str, user: str = "root") -> None:
 @task
 def status(_context: Context) -> None:
     """Say which hosts there are and how they are."""
+    from tests.lab.laboratory import Laboratory
+    from tests.lab.vm_host import VirtualHost
+
     laboratory = Laboratory.from_environment()
     hosts: tuple[LabHost | VirtualHost, ...] = laboratory.hosts() + VirtualHost.all(laboratory)
     for host in hosts:
@@ -77,6 +98,8 @@ def status(_context: Context) -> None:
 
 
 def _row(host: LabHost | VirtualHost) -> str:
+    from tests.lab.vm_host import VirtualHost
+
     place = f":{host.port}" if isinstance(host, VirtualHost) else ""
     return f"{host.name}  {host.address}{place}  {host.state()}"
 

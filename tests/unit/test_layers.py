@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RANKS = (
-    {"errors", "metric", "secret", "registry"},
+    {"errors", "lazy", "metric", "secret", "registry"},
     {"shell"},
     {"connector"},
     {"facts", "inventory"},
