@@ -127,6 +127,7 @@ def _open(
         refusals.append(Refusals(transport))
         security = transport.get_security_options()
         security.key_types = check.preferred(security.key_types)
+        security.ciphers = sorted(security.ciphers, key=_has_own_code)
         transport.handshake_timeout = timeout_s
         return transport
 
@@ -143,6 +144,15 @@ def _open(
     }
     connection.open()
     return refusals[-1]
+
+
+def _has_own_code(cipher: str) -> bool:
+    """Whether each packet needs a message authentication code beside it; sorts the others first.
+
+    AES-GCM has it built in. For the rest paramiko computes it and compares it byte by byte in
+    Python, which is a third of what receiving costs.
+    """
+    return "-gcm@" not in cipher
 
 
 def _watch(transport: Transport, stream: Line | Tunnel, interval_s: float, count: int) -> float:

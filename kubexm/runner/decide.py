@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kubexm.errors import HostError, UnmetError
 from kubexm.runner.operation import (
@@ -130,9 +131,15 @@ def decide(bound: Bound, reading: Reply, facts: Facts) -> Decision:
 
 
 def _notes(bound: Bound, state: object, facts: Facts) -> tuple[str, ...]:
-    if isinstance(bound.handler, Notes):
-        return bound.handler.notes(bound.op, state, facts)
+    if _has_notes(type(bound.handler)):
+        return cast("Notes", bound.handler).notes(bound.op, state, facts)
     return ()
+
+
+@functools.cache
+def _has_notes(handler: type) -> bool:
+    """Whether it is a `Notes`; looking at a Protocol's every member costs more than deciding."""
+    return issubclass(handler, Notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

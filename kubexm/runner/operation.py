@@ -59,8 +59,14 @@ class Operation:
         return any(holds_secret(getattr(self, field.name)) for field in dataclasses.fields(self))
 
 
+_PLAIN: frozenset[type] = frozenset({str, int, bool, bytes, float, type(None)})
+"""What most fields are: told at a look, because every operation is asked several times a run."""
+
+
 def holds_secret(value: object) -> bool:
     """Whether a secret is in it, at any depth of what an operation's field may be made of."""
+    if type(value) in _PLAIN:
+        return False
     match value:
         case Secret():
             return True

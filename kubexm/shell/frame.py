@@ -252,7 +252,10 @@ class Stream:
     def _undecided(self) -> int:
         """How many bytes at the end may be the beginning of the token."""
         last = bytes(self._held[1 - len(self._token) :])
-        return next((n for n in range(len(last), 0, -1) if self._token.startswith(last[-n:])), 0)
+        start = last.find(self._token[:1])
+        while start >= 0 and not self._token.startswith(last[start:]):
+            start = last.find(self._token[:1], start + 1)
+        return len(last) - start if start >= 0 else 0
 
     def _emit(self, count: int) -> None:
         if count and self._open is not None:
