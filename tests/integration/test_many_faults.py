@@ -63,7 +63,7 @@ MANY = Census(total=200, refused=20, stranger=5, changed=5, silent=2, timeout_s=
 
 
 def inventory_of(directory: Path, census: Census, server: SshServer, silent_port: int) -> Path:
-    """The hosts, faults spread among them, each at an address of its own but for the silent ones."""
+    """The hosts, faults spread among them, each at an address of its own save the silent."""
     stranger = make_key(directory / "id_stranger")
     other_host = Path(f"{make_key(directory / 'other_host')}.pub").read_text().split()[:2]
     kinds = ["refused"] * census.refused + ["stranger"] * census.stranger
