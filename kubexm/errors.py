@@ -235,6 +235,10 @@ class TransferError(HostError):
     """Content did not arrive, or did not arrive as it was sent."""
 
 
+class AbortedError(HostError):
+    """The run was broken off while the host waited, or before it had begun."""
+
+
 class LockedError(HostError):
     """Another kubexm holds the host."""
 
@@ -280,7 +284,8 @@ class InitializationError(KubexmError):
 
     def __init__(self, errors: Mapping[str, KubexmError]) -> None:
         lines = [f"  {host}: {error}" for host, error in errors.items()]
-        super().__init__(f"{len(errors)} hosts could not be opened:\n" + "\n".join(lines))
+        hint = "nothing was begun on any host"
+        super().__init__("\n".join(["hosts could not be opened:", *lines]), hint=hint)
         self.errors = dict(errors)
 
 

@@ -27,6 +27,7 @@ from kubexm.engine.event import (
 from kubexm.engine.executor import ExecutorPlugin
 from kubexm.engine.inquiry import command, facts, ping
 from kubexm.engine.listener import ListenerFactory, ListenerOptions, listener
+from kubexm.engine.readiness import wait_ready
 from kubexm.engine.record import (
     OWED,
     WHOLE,
@@ -99,5 +100,6 @@ __all__ = [
     "facts",
     "listener",
     "ping",
+    "wait_ready",
     "walk",
 ]

@@ -8,6 +8,8 @@ from kubexm.engine.event import HostConnected, HostNotice
 from kubexm.engine.fleet import now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubexm.engine.event import Event
     from kubexm.engine.record import Entry
     from kubexm.runner import Host as OpenHost
@@ -47,6 +49,11 @@ class Emits(Protocol):
 
 def tell_connected(machine: OpenHost, control: Emits, run: str) -> None:
     """The events of a host that has just been opened."""
-    control.emit(HostConnected(run=run, time=now(), host=machine.name))
-    for notice in machine.notices:
-        control.emit(HostNotice(run=run, time=now(), host=machine.name, message=notice))
+    tell_reached(machine.name, machine.notices, control, run)
+
+
+def tell_reached(host: str, notices: Sequence[str], control: Emits, run: str) -> None:
+    """The events of a host that answers, and what its connection has to tell."""
+    control.emit(HostConnected(run=run, time=now(), host=host))
+    for notice in notices:
+        control.emit(HostNotice(run=run, time=now(), host=host, message=notice))

@@ -23,6 +23,7 @@ from kubexm.engine.event import (
 from kubexm.engine.report import HostReport, HostStatus, RunReport
 from kubexm.engine.trace import Trace, working_on
 from kubexm.errors import (
+    AbortedError,
     ConnectError,
     EscalationError,
     HostError,
@@ -67,7 +68,14 @@ def new_run_id() -> str:
 
 
 def side_by_side(
-    plan: str, runtime: Runtime, bus: Bus, run: str, work: Work, *, at_once: bool = False
+    plan: str,
+    runtime: Runtime,
+    bus: Bus,
+    run: str,
+    work: Work,
+    *,
+    at_once: bool = False,
+    whole: bool = False,
 ) -> RunReport:
     """Do one piece of work on every host of the runtime.
 
@@ -82,6 +90,7 @@ def side_by_side(
         work: Connects, works, and closes; an exception fails its host only.
         at_once: The first interrupt drops the hosts at work, because what they do leaves
             nothing half-done that would have to be finished.
+        whole: Every host is begun, however many fail.
 
     Returns:
         A report for every host, in inventory order.
@@ -91,7 +100,7 @@ def side_by_side(
     settings = runtime.settings
     names = tuple(host.name for host in hosts)
     bus.emit(RunStarted(run=run, time=now(), plan=plan, hosts=names, check=settings.check))
-    limits = _Limits(len(hosts), settings.max_fail)
+    limits = _Limits(len(hosts), None if whole else settings.max_fail)
     interrupted = False
     workers = max(1, min(settings.forks, len(hosts)))
     with ThreadPoolExecutor(workers, thread_name_prefix="kubexm-host") as pool:
@@ -245,6 +254,8 @@ def _status(
 
 def status_of(outcomes: tuple[tuple[str, Outcome], ...], error: KubexmError | None) -> HostStatus:
     """How a host's part ended, from what was done and what ended it early."""
+    if isinstance(error, AbortedError):
+        return HostStatus.INTERRUPTED
     if error is not None:
         # a sudo that refuses was reached; a link lost in mid-change left something undone
         reached = isinstance(error, EscalationError) or any(

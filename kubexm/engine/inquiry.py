@@ -9,21 +9,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kubexm.engine.event import (
-    CommandEnded,
-    FactsRead,
-    HostConnected,
-    HostNotice,
-    OutputReceived,
-)
+from kubexm.engine.control import tell_reached
+from kubexm.engine.event import CommandEnded, FactsRead, OutputReceived
 from kubexm.engine.fleet import Part, new_run_id, now, side_by_side
+from kubexm.engine.opening import require_all
 from kubexm.runtime import Privilege, Runtime, is_image
 from kubexm.secret import REDACTED
 from kubexm.shell import Reply, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kubexm.engine.bus import Bus
     from kubexm.engine.report import RunReport
     from kubexm.inventory import Host
@@ -39,7 +33,7 @@ def ping(runtime: Runtime, bus: Bus) -> RunReport:
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
-            _tell(host, runtime.news(connector), bus, run)
+            tell_reached(host.name, runtime.news(connector), bus, run)
             with runtime.session(host, connector, Privilege.LOGIN) as session:
                 session.ask(Script("true"), deadline_s=runtime.settings.timeout_s)
                 return Part(trips=session.trips)
@@ -55,7 +49,7 @@ def facts(runtime: Runtime, bus: Bus) -> RunReport:
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
-            _tell(host, runtime.news(connector), bus, run)
+            tell_reached(host.name, runtime.news(connector), bus, run)
             with runtime.session(host, connector, Privilege.LOGIN) as session:
                 reply = session.ask(script(), deadline_s=runtime.settings.timeout_s)
                 found = parse(reply, image=is_image(host, connector))
@@ -77,15 +71,19 @@ def command(
         runtime: The hosts. Its timeout is the command's deadline, enforced on the host.
         bus: Where events go.
         options: How it is run.
+
+    Raises:
+        InitializationError: See `require_all`.
     """
     from kubexm.runner import CommandOptions, execute
 
+    require_all(runtime, bus, Privilege.LOGIN)
     options = options or CommandOptions()
     run = new_run_id()
 
     def work(host: Host) -> Part:
         with runtime.connected(host) as connector:
-            _tell(host, runtime.news(connector), bus, run)
+            tell_reached(host.name, runtime.news(connector), bus, run)
             began = time.monotonic()
             output = _Output(host.name, bus, run)
             how = replace(options, any_status=True, stream=output.receive)
@@ -142,9 +140,3 @@ class _Output:
                 run=self._run, time=now(), host=self._host, stream=stream, text=text
             )
             self._bus.emit(event)
-
-
-def _tell(host: Host, notices: Sequence[str], bus: Bus, run: str) -> None:
-    bus.emit(HostConnected(run=run, time=now(), host=host.name))
-    for notice in notices:
-        bus.emit(HostNotice(run=run, time=now(), host=host.name, message=notice))

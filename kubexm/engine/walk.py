@@ -10,6 +10,7 @@ from kubexm.engine.crew import Crew, Run
 from kubexm.engine.event import RunEnded, RunStarted, TransferProgressed
 from kubexm.engine.executor import executor
 from kubexm.engine.fleet import Part, as_error, new_run_id, now, side_by_side
+from kubexm.engine.opening import require_all
 from kubexm.engine.progress import Progress
 from kubexm.engine.record import Nowhere, Past, RunBegan, RunSettled
 from kubexm.engine.report import RunReport
@@ -57,6 +58,7 @@ def walk(
     Raises:
         UsageError: The plan cannot be walked, or a selector is wrong; no host was touched.
         PluginError: A family or an operation does not load; no host was touched.
+        InitializationError: See `require_all`; nothing was begun.
     """
     began = time.monotonic()
     settings = runtime.settings
@@ -71,6 +73,7 @@ def walk(
         deadline_s=settings.deadline_s,
     )
     carrier = executor(settings.executor)
+    require_all(runtime, bus)
     run = run or new_run_id()
     if recorder is not None:
         recorder.record(
@@ -132,8 +135,10 @@ def each(
 
     Raises:
         PluginError: A family or an operation does not load; no host was touched.
+        InitializationError: See `require_all`; the function was not called.
     """
     _ = runtime.catalogue
+    require_all(runtime, bus)
     run = run or new_run_id()
 
     def work(host: Host) -> Part:

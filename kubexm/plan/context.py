@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from kubexm.errors import PlanError
 from kubexm.secret import Secret
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kubexm.facts import Facts
     from kubexm.inventory import Host, Inventory
     from kubexm.runner import Plain
+
+_Key = TypeVar("_Key")
 
 Value: TypeAlias = "Plain | Secret"
 """What steps may share."""
@@ -35,14 +37,20 @@ class Cluster:
 
     inventory: Inventory
     _by_role: Mapping[str, tuple[Host, ...]] = field(init=False, repr=False, compare=False)
+    _by_label: Mapping[tuple[str, str], tuple[Host, ...]] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         by_role: dict[str, list[Host]] = {}
+        by_label: dict[tuple[str, str], list[Host]] = {}
         for host in self.inventory.hosts:
             for group in host.groups:
                 by_role.setdefault(group, []).append(host)
-        found = {group: tuple(hosts) for group, hosts in by_role.items()}
-        object.__setattr__(self, "_by_role", MappingProxyType(found))
+            for item in host.labels.items():
+                by_label.setdefault(item, []).append(host)
+        object.__setattr__(self, "_by_role", _frozen(by_role))
+        object.__setattr__(self, "_by_label", _frozen(by_label))
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -63,7 +71,11 @@ class Cluster:
 
     def labelled(self, label: str, value: str) -> tuple[Host, ...]:
         """The hosts whose label has that value, in inventory order."""
-        return tuple(host for host in self.hosts if host.labels.get(label) == value)
+        return self._by_label.get((label, value), ())
+
+
+def _frozen(index: dict[_Key, list[Host]]) -> Mapping[_Key, tuple[Host, ...]]:
+    return MappingProxyType({key: tuple(hosts) for key, hosts in index.items()})
 
 
 class Values:

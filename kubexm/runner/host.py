@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kubexm.errors import (
+    AbortedError,
     DeadlineError,
     HostError,
     KubexmError,
@@ -262,11 +263,11 @@ class Host:
         """Wait; every wait of a procedure is one of these.
 
         Raises:
-            HostError: The run was broken off meanwhile.
+            AbortedError: The run was broken off meanwhile.
         """
         if self._stop.wait(seconds):
             message = "the run was interrupted"
-            raise HostError(message, host=self.name)
+            raise AbortedError(message, host=self.name)
 
     def reconnect(self) -> None:
         """Drop the session; connect, become the same user, lock and read the facts anew.

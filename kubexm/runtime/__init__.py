@@ -5,6 +5,6 @@ as long as the engine holds it.
 """
 
 from kubexm.runtime.directory import WorkDirectory
-from kubexm.runtime.runtime import Privilege, Runtime, Settings, is_image
+from kubexm.runtime.runtime import Privilege, Runtime, Settings, Unreachable, is_image
 
-__all__ = ["Privilege", "Runtime", "Settings", "WorkDirectory", "is_image"]
+__all__ = ["Privilege", "Runtime", "Settings", "Unreachable", "WorkDirectory", "is_image"]

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, cast
 from kubexm.connector import Bootless, Carried, Notices, Reusable
 from kubexm.connector.elevated import Elevated
 from kubexm.connector.pool import Pool, PoolSettings
-from kubexm.errors import ConnectError, EscalationError, HostError, UsageError
+from kubexm.errors import (
+    AbortedError,
+    ConnectError,
+    EscalationError,
+    HostError,
+    PoolClosedError,
+    UsageError,
+)
 from kubexm.inventory import BecomeMode, Host, Inventory, MachineMode
 from kubexm.registry import CONNECTORS, plugin
 from kubexm.runner import HostLock
@@ -29,6 +36,9 @@ if TYPE_CHECKING:
     from kubexm.runner import Host as OpenHost
 
 
+_INTERRUPTED = "the run was interrupted"
+
+
 class Privilege(StrEnum):
     """Whom a piece of work needs to be on the host."""
 
@@ -36,6 +46,15 @@ class Privilege(StrEnum):
     """The login user, unless the inventory or --become says otherwise."""
     ROOT = "root"
     """Root, unless the inventory forbids it (`become: false`)."""
+
+
+class Unreachable(StrEnum):
+    """What a run does about hosts that cannot be opened."""
+
+    IGNORE = "ignore"
+    """It goes on without them, and says so at the end."""
+    FAIL = "fail"
+    """It begins nothing on any host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +68,7 @@ class Settings:
         deadline_s: For the whole run, after which nothing more is begun; 0 for none.
         max_fail: So many hosts ("10%": such a share of them) may fail before the whole run is
             called off; `None` lets every host go its own way to the end.
+        unreachable: What becomes of the run when hosts cannot be opened.
         executor: The name of the plugin that carries the hosts.
         pool: The limits of the connections that are kept, or where they are written.
     """
@@ -58,6 +78,7 @@ class Settings:
     timeout_s: float = 900
     deadline_s: float = 0
     max_fail: int | str | None = None
+    unreachable: Unreachable = Unreachable.IGNORE
     executor: str = "threads"
     pool: PoolSettings | PoolSource = field(default_factory=PoolSettings)
 
@@ -150,6 +171,7 @@ class Runtime:
 
         Raises:
             ConnectError: It could not be reached, or would not let us in.
+            AbortedError: The run was broken off.
             PoolExhaustedError: No connection became free in time.
             UsageError: Its connector does not go through other hosts.
         """
@@ -158,6 +180,10 @@ class Runtime:
                 connector = self._reach(host, stack)
             except HostError as error:
                 raise error.on(host.name) from error.__cause__
+            except PoolClosedError as error:
+                if self.is_aborted:
+                    raise AbortedError(_INTERRUPTED, host=host.name) from error
+                raise
             yield connector
 
     def _reach(self, host: Host, stack: ExitStack) -> Connector:
@@ -232,6 +258,7 @@ class Runtime:
 
         Raises:
             ConnectError: The shell did not start, or the user could not become another.
+            AbortedError: The run was broken off.
         """
         session = Session.open(
             connector.open,
@@ -244,8 +271,7 @@ class Runtime:
             self._sessions.add(session)
         try:
             if aborted:
-                message = "the run was interrupted"
-                raise HostError(message, host=host.name)
+                raise AbortedError(_INTERRUPTED, host=host.name)
             yield session
         finally:
             with self._lock:
@@ -311,6 +337,15 @@ class Runtime:
         for session in sessions:
             session.kill()
         self.close()
+
+    def pause(self, host: Host, seconds: float) -> None:
+        """Wait between two looks at a host.
+
+        Raises:
+            AbortedError: The run was broken off meanwhile.
+        """
+        if self._aborted.wait(seconds):
+            raise AbortedError(_INTERRUPTED, host=host.name)
 
     def close(self) -> None:
         """Close the connections that were kept for the next run: there will be none."""

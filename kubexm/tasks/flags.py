@@ -15,7 +15,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from kubexm.errors import KubexmError, UsageError
+from kubexm.errors import InitializationError, KubexmError, UsageError
 from kubexm.tasks import environment
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ P = ParamSpec("P")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 OUTPUTS = ("rich", "plain", "json")
+UNREACHABLE = ("ignore", "fail")
 PLANS = ("tree", "dot")
 
 
@@ -44,6 +45,8 @@ class Flags:
         only: Comma-separated steps to walk: their names, those of plans they are in, or tags.
         skip: The same of steps to leave out.
         max_fail: So many hosts, or such a share ("10%"), may fail before the run is called off.
+        unreachable: "ignore" goes on without hosts that cannot be opened; "fail" begins nothing
+            on any host unless all can.
         undo: Walk what takes the steps back, in reverse.
         plan: Show the plan instead of walking it: "tree" or "dot"; empty walks it.
         extra_var: "name=value", "@file" or JSON, above everything in the inventory.
@@ -84,6 +87,7 @@ class Flags:
     only: str = ""
     skip: str = ""
     max_fail: str = ""
+    unreachable: str = "ignore"
     undo: bool = False
     plan: str = ""
     output: str = "rich"
@@ -113,6 +117,9 @@ class Flags:
         if self.output not in OUTPUTS:
             message = f"--output is one of {', '.join(OUTPUTS)}, not {self.output!r}"
             raise UsageError(message)
+        if self.unreachable not in UNREACHABLE:
+            message = f"--unreachable is one of {', '.join(UNREACHABLE)}, not {self.unreachable!r}"
+            raise UsageError(message)
         if self.plan not in ("", *PLANS):
             message = f"--plan is one of {', '.join(PLANS)}, not {self.plan!r}"
             raise UsageError(message)
@@ -128,6 +135,7 @@ HELP = {
     "only": "comma-separated steps to walk, by name, plan or tag",
     "skip": "comma-separated steps to leave out, by name, plan or tag",
     "max_fail": "hosts that may fail (5, 10%) before the run is called off",
+    "unreachable": "hosts that cannot be opened: ignore (go on without) or fail (begin nothing)",
     "undo": "take the steps back, in reverse",
     "plan": "show the plan as a tree (or --plan=dot), and do nothing",
     "extra_var": "name=value, @file or JSON, above everything in the inventory; may be repeated",
@@ -329,7 +337,8 @@ def _guarded(
         given: Its own arguments.
         plain: The defaults of its own arguments.
     """
-    from kubexm.engine.report import ExitCode
+    from kubexm.engine.fleet import status_of
+    from kubexm.engine.report import ExitCode, HostStatus
     from kubexm.tasks.fleet import Fleet
     from kubexm.ui import explain
 
@@ -352,6 +361,12 @@ def _guarded(
     except UsageError as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return ExitCode.USAGE
+    except InitializationError as error:
+        # each host's own error has been shown
+        print(f"error: could not be opened: {', '.join(error.errors)}", file=sys.stderr)
+        print(f"  hint: {error.hint} (--unreachable fail)", file=sys.stderr)
+        statuses = {status_of((), one) for one in error.errors.values()}
+        return ExitCode.FAILED if HostStatus.FAILED in statuses else ExitCode.UNREACHABLE
     except KubexmError as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return ExitCode.FAILED

@@ -347,7 +347,7 @@ def _runtime(flags: Flags, inventory: Inventory, hosts: tuple[Host, ...]) -> Run
     """Everything that can be wrong before a host is touched has been found when this returns."""
     from kubexm.connector.pool import PoolSource
     from kubexm.inventory.check import raise_faults
-    from kubexm.runtime import Runtime, Settings
+    from kubexm.runtime import Runtime, Settings, Unreachable
 
     settings = Settings(
         check=flags.check,
@@ -355,6 +355,7 @@ def _runtime(flags: Flags, inventory: Inventory, hosts: tuple[Host, ...]) -> Run
         timeout_s=flags.timeout,
         deadline_s=flags.deadline,
         max_fail=_amount(flags.max_fail),
+        unreachable=Unreachable(flags.unreachable),
         executor=flags.executor,
         pool=PoolSource.of(os.environ),
     )

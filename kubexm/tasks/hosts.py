@@ -198,11 +198,23 @@ def reboot(fleet: Fleet, wait: int = 600) -> None:
     fleet.run(Plan(name="hosts.reboot", steps=(step,)))
 
 
+@fleet_task
+def wait(fleet: Fleet) -> None:
+    """Wait until every host answers, cloud-init is done and nobody installs packages.
+
+    For machines that have just been made or switched on. --timeout is what each host may take.
+    """
+    from kubexm.engine import wait_ready as work
+
+    fleet.inquire(work)
+
+
 ns = Collection("hosts")
 ns.add_task(list_, name="list")
 ns.add_task(ping)
 ns.add_task(facts)
 ns.add_task(run)
 ns.add_task(reboot)
+ns.add_task(wait)
 ns.add_task(put)
 ns.add_task(get)
