@@ -34,6 +34,7 @@ def greet(fleet: Fleet, path: str) -> None:
 def look(fleet: Fleet) -> None:
     """Count the hosts."""
     print(len(fleet.hosts))
+    fleet.each(lambda host: None)
 
 
 ns.add_task(greet)
@@ -160,6 +161,7 @@ def test_without_its_entry_points_the_core_imports_and_lists_its_commands(
     assert "node.prepare" not in listed.stdout
     done = inv(project, site, "look")
     assert done.returncode == 5
+    assert done.stdout == "1\n"
     assert "no plugin named 'ssh' in kubexm.connectors" in done.stderr
     assert "reinstall kubexm" in done.stderr
 
