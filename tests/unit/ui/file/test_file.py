@@ -211,7 +211,7 @@ def test_a_log_keeps_to_its_level(tmp_path: Path) -> None:
 def test_what_libraries_log_meanwhile_is_in_it_with_what_the_thread_works_on(
     tmp_path: Path,
 ) -> None:
-    logger = logging.getLogger("a.library")
+    logger = logging.getLogger("some.package")
     with Log(str(tmp_path / "log"), "info"), working_on(Trace(run="r", host="h")):
         try:
             int("a bug")
