@@ -34,6 +34,8 @@ class Part(StrEnum):
     LAB = "lab"
 
 
+_PROCESSES = 3
+
 TESTS = (Part.UNIT, Part.INTEGRATION, Part.LAB)
 """The parts that pytest runs, each from the directory of its name, in this order."""
 
@@ -86,10 +88,15 @@ def checks() -> tuple[Check, ...]:
 
 
 def pytest_command(parts: Sequence[Part], *, full: bool) -> tuple[str, ...]:
-    """Return the one pytest run for these parts: one summary, at the end of all output."""
+    """Return the one pytest run for these parts: one summary, at the end of all output.
+
+    Several processes share the work, because most tests wait for hosts more than they compute;
+    tests/conftest.py says which tests stay together.
+    """
     directories = [f"tests/{part}" for part in parts if (ROOT / "tests" / part).is_dir()]
     # pyproject.toml says `-m "not full"`; an empty expression takes that back.
-    return (program("pytest"), "-rs", *(("-m", "") if full else ()), *directories)
+    side_by_side = ("-n", str(_PROCESSES), "--dist", "loadgroup")
+    return (program("pytest"), "-rs", *side_by_side, *(("-m", "") if full else ()), *directories)
 
 
 def program(name: str) -> str:

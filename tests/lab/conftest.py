@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -38,11 +39,14 @@ def require_virtual_machine() -> None:
 def lab() -> Iterator[Laboratory]:
     """The laboratory with three hosts up; taken down at the end unless it was up before.
 
-    KUBEXM_LAB_KEEP=1 leaves it up. The hosts are as other tests left them: a test that changes
-    one calls `LabHost.reset` first or afterwards (a second).
+    KUBEXM_LAB_KEEP=1 leaves it up. Of several processes that run tests (pytest-xdist) each has its
+    own: that of KUBEXM_LAB_NUMBER or one of the next. The hosts are as other tests left them: a
+    test that changes one calls `LabHost.reset` first or afterwards (a second).
     """
     require_laboratory()
-    laboratory = Laboratory.from_environment()
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = Laboratory.from_environment()
+    laboratory = replace(first, number=first.number + int(process))
     was_up = bool(laboratory.hosts())
     laboratory.up(HOSTS)
     yield laboratory

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -52,7 +53,10 @@ class Laboratory:
         Raises:
             LabError: All are taken.
         """
-        for number in reversed(range(1, _MOST_LABORATORIES)):
+        # begun anywhere, so that hardly anybody gets the number that somebody just gave back
+        first = secrets.randbelow(_MOST_LABORATORIES - 1)
+        for count in range(_MOST_LABORATORIES - 1):
+            number = 1 + (first + count) % (_MOST_LABORATORIES - 1)
             laboratory = cls(number=number, suite=suite)
             try:
                 laboratory.directory.mkdir(mode=0o700, parents=True)
