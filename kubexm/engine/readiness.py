@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.engine.control import tell_reached
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from kubexm.inventory import Host
     from kubexm.runtime import Runtime
 
-_READINESS = Library("readiness", files("kubexm.engine").joinpath("readiness.sh").read_text())
+_READINESS = Library.load("kubexm.engine", "readiness")
 _INTERVAL_S = 2.0
 _LOGIN_INTERVAL_S = 15.0
 """After a login that was refused: cloud-init may cure it, and sshd may count the refusals."""

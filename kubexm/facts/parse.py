@@ -6,7 +6,6 @@ A reply that is empty, cut short or damaged gives facts that are not known.
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.facts.model import (
@@ -30,7 +29,7 @@ from kubexm.shell import Library, Reply, Script
 if TYPE_CHECKING:
     from kubexm.facts.model import OperatingSystem
 
-FACTS = Library("facts", files("kubexm.facts").joinpath("facts.sh").read_text())
+FACTS = Library.load("kubexm.facts", "facts")
 """The functions behind `script`."""
 
 _COMMANDS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -56,7 +57,17 @@ class Operation:
     @property
     def is_secret(self) -> bool:
         """Whether a `Secret` is in it at any depth: then reply, states and diff are secret too."""
-        return any(holds_secret(getattr(self, field.name)) for field in dataclasses.fields(self))
+        kind: Any = type(self)
+        for name in _field_names(kind):
+            value = getattr(self, name)
+            if type(value) not in _PLAIN and holds_secret(value):
+                return True
+        return False
+
+
+@functools.cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 _PLAIN: frozenset[type] = frozenset({str, int, bool, bytes, float, type(None)})
@@ -75,9 +86,8 @@ def holds_secret(value: object) -> bool:
         case tuple() | list() | frozenset() | set():
             return any(holds_secret(item) for item in value)
         case _ if dataclasses.is_dataclass(value):
-            return any(
-                holds_secret(getattr(value, field.name)) for field in dataclasses.fields(value)
-            )
+            kind: Any = type(value)
+            return any(holds_secret(getattr(value, name)) for name in _field_names(kind))
         case _:
             return False
 

@@ -9,7 +9,7 @@ from kubexm.shell.elevation import elevate
 from kubexm.shell.escalation import Become, Escalation
 from kubexm.shell.frame import BatchReply, Frame, Guarded, GuardedReply, Reply, Verdict, digest
 from kubexm.shell.process import Exchange, Process
-from kubexm.shell.script import Library, Script, quote, quote_for_login
+from kubexm.shell.script import Library, Script, is_plain, quote, quote_for_login
 from kubexm.shell.session import FILE, LOCK, TRANSFER, OutputListener, Session
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "digest",
     "elevate",
+    "is_plain",
     "quote",
     "quote_for_login",
 ]

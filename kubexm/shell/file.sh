@@ -4,20 +4,19 @@
 # The session sets it before it loads this file.
 : "${kx_mark:?}"
 
-# kx_file_state PATH LIMIT: one line "TYPE MODE UID GID SIZE DIGEST OWNER:GROUP" (MODE octal,
-# DIGEST - for what is not a regular file; names last, they may hold blanks), then for a symbolic
-# link its target, for a regular file of at most LIMIT bytes its content. Symbolic links are not
-# followed. "absent" for nothing, with "GID GROUP" where a setgid directory hands its group down.
+# kx_file_state PATH LIMIT [DIGEST]: one line "TYPE MODE UID GID SIZE DIGEST OWNER:GROUP" (MODE
+# octal, DIGEST - for what is not a regular file; names last, they may hold blanks), then for a
+# symbolic link its target, for a regular file of at most LIMIT bytes its content, unless it is
+# that of DIGEST, which the caller knows. Symbolic links are not followed. "absent" for nothing,
+# with "GID GROUP" where a setgid directory hands its group down.
 kx_file_state() {
   if [ -L "$1" ]; then
     stat -c 'link %a %u %g %s - %U:%G' -- "$1" && readlink -- "$1"
   elif [ -f "$1" ]; then
-    kx_sum_of "$1" && kx_size=$(stat -c '%s %a %u %g/%U:%G' -- "$1") || return 1
-    kx_ids=${kx_size%%/*}
-    kx_name=${kx_size#*/}
-    kx_size=${kx_size%% *}
-    printf '%s\n' "file ${kx_ids#* } $kx_size $kx_sum $kx_name"
-    if [ "$kx_size" -le "$2" ]; then cat -- "$1"; fi
+    kx_sum_of "$1" && kx_line=$(stat -c '%a %u %g %s %U:%G' -- "$1") || return 1
+    kx_regular
+    printf '%s\n' "$kx_state"
+    if [ "$kx_size" -le "$2" ] && [ "$kx_sum" != "${3-}" ]; then cat -- "$1"; fi
   elif [ -d "$1" ]; then
     stat -c 'directory %a %u %g 0 - %U:%G' -- "$1"
   elif [ -e "$1" ]; then
@@ -28,8 +27,89 @@ kx_file_state() {
   fi
 }
 
-# kx_sum_of PATH: sets kx_sum to the digest of a file. This is most of what a probe does, so it
-# starts one process where kx_digest would start three.
+# kx_regular: sets kx_state and kx_size from kx_line, which is "MODE UID GID SIZE OWNER:GROUP", and
+# kx_sum.
+kx_regular() {
+  kx_size=${kx_line#* * * }
+  kx_size=${kx_size%% *}
+  kx_names=${kx_line#* * * * }
+  kx_state="file ${kx_line%" $kx_names"} $kx_sum $kx_names"
+}
+
+# kx_look PATH...: one process tells the state of all directories and regular files of these, one
+# the digests. A batch that reads many has most of its answers from here (kx_seen_state). PATHs
+# hold nothing that means something to a shell. Without any, what was seen is forgotten.
+kx_stats=
+kx_sums=
+kx_look() {
+  kx_stats=
+  kx_sums=
+  kx_some=
+  kx_files=
+  for kx_path; do
+    if [ -L "$kx_path" ]; then
+      continue
+    elif [ -f "$kx_path" ]; then
+      kx_files="$kx_files $kx_path"
+    elif [ -d "$kx_path" ]; then
+      kx_some="$kx_some $kx_path"
+    fi
+  done
+  if [ -n "$kx_files$kx_some" ]; then
+    # shellcheck disable=SC2086 # several words, on purpose
+    kx_stats="
+$(stat -c '%n %f %a %u %g %s %U:%G' -- $kx_files $kx_some)
+"
+  fi
+  if [ -n "$kx_files" ] && command -v sha256sum >/dev/null; then
+    # shellcheck disable=SC2086
+    kx_sums="
+$(sha256sum -- $kx_files)
+"
+  fi
+}
+
+# kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when that can be
+# told without a process; kx_content_state prints the same, since there is no link.
+kx_seen_state() {
+  [ ! -L "$1" ] || return 1
+  if [ ! -e "$1" ]; then
+    kx_visible "$1" 2>/dev/null && [ ! -g "${kx_above:-/}" ] || return 1
+    kx_answer="absent
+"
+    return
+  fi
+  kx_line=${kx_stats#*"
+$1 "}
+  [ "$kx_line" != "$kx_stats" ] || return 1
+  kx_line=${kx_line%%"
+"*}
+  case $kx_line in
+  8???" "*)
+    kx_sum=${kx_sums%%"  $1
+"*}
+    [ "$kx_sum" != "$kx_sums" ] || return 1
+    kx_sum=${kx_sum##*"
+"}
+    kx_line=${kx_line#* }
+    kx_regular
+    [ "$kx_size" -gt "$2" ] || [ "$kx_sum" = "${3-}" ] || return 1
+    ;;
+  4???" "*)
+    kx_line=${kx_line#* }
+    kx_names=${kx_line#* * * * }
+    kx_line=${kx_line%" $kx_names"}
+    kx_state="directory ${kx_line% *} 0 - $kx_names"
+    ;;
+  *) return 1 ;;
+  esac
+  # shellcheck disable=SC2034 # the loop's
+  kx_answer="$kx_state
+"
+}
+
+# kx_sum_of PATH: sets kx_sum to the digest of a file, for which one process is started where
+# kx_digest would start three.
 kx_sum_of() {
   if command -v sha256sum >/dev/null 2>&1; then
     kx_sum=$(sha256sum <"$1") || return 1
@@ -60,14 +140,14 @@ kx_real() {
   return 1
 }
 
-# kx_content_state PATH LIMIT: the state of the file that a write to PATH would replace, so
+# kx_content_state PATH LIMIT [DIGEST]: the state of the file that a write to PATH would replace, so
 # symbolic links are followed; "dangling" for a link that leads nowhere.
 kx_content_state() {
   kx_real "$1" 2>/dev/null || {
     echo dangling
     return 0
   }
-  kx_file_state "$kx_target" "$2"
+  kx_file_state "$kx_target" "$2" "${3-}"
 }
 
 # kx_own PATH OWNER GROUP: names or numbers, empty for unchanged. Nothing is done when it is so

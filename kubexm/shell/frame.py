@@ -169,14 +169,19 @@ def encode(
     lines.append("kx_batch")
     payloads: list[bytes | Content] = []
     shared = False
+    looks = _looks(frames)
     for number, frame in enumerate(frames):
-        own = deadline_of(frame)
-        tied = isinstance(frame, Script) and frame.tied
+        change: Script | None
+        if isinstance(frame, Script):
+            own, tied, change = frame.deadline_s, frame.tied, frame
+        else:
+            own, tied, change = deadline_of(frame), False, frame.change
         if own or tied or not shared:
             seconds = f"{math.ceil(own or deadline_s)} {math.ceil(grace_s)}"
             lines.append(f"kx_arm {seconds} 1" if tied else f"kx_arm {seconds}")
             shared = not own and not tied
-        change = frame if isinstance(frame, Script) else frame.change
+        if number in looks:
+            lines += looks[number]
         payload = None if change is None else change.stdin
         size = "-" if payload is None else str(len(payload))
         if payload is not None:
@@ -184,16 +189,39 @@ def encode(
             payloads.append(f"{token}\n".encode())
         if isinstance(frame, Script):
             words = f"{number} {quote(frame.text)}"
-            lines.append(f"kx_stay {words}" if frame.stays else f"kx_run {words} {size}")
+            if frame.stays:
+                lines.append(f"kx_stay {words}")
+            elif frame.answer:
+                lines.append(f"kx_run {words} {size} {frame.answer}")
+            else:
+                lines.append(f"kx_run {words} {size}")
         else:
             text = "" if change is None else change.text
             lines.append(
                 f"kx_guard {number} {frame.expected} {quote(frame.probe.text)} "
                 f"{quote(text)} {size} {int(frame.unmet)}"
             )
-    lines.append("kx_arm 0")
+    lines += (*looks.get(len(frames), ()), "kx_flush", "kx_arm 0")
     program = ("\n".join(lines) + f"\n#{token}").encode("utf-8", "surrogateescape")
     return f"{len(program)}\n".encode() + program, tuple(payloads)
+
+
+def _looks(frames: Sequence[Frame]) -> dict[int, list[str]]:
+    """What goes before the frame of a number: see `Script.looks`. Changes see nothing of it."""
+    lines: dict[int, list[str]] = {}
+    words: dict[str, dict[str, None]] = {}
+    first = 0
+    for number, frame in enumerate((*frames, None)):
+        if isinstance(frame, Script):
+            for function, word in frame.looks:
+                words.setdefault(function, {})[word] = None
+            continue
+        for function, some in words.items():
+            lines.setdefault(first, []).append(f"kx_see {function} {' '.join(some)}")
+            lines.setdefault(number, []).append(f"kx_see {function}")
+        words = {}
+        first = number + 1
+    return lines
 
 
 @dataclass(slots=True)

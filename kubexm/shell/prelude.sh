@@ -4,6 +4,7 @@
 #   kx_token  what marks our lines on both streams          kx_mark  "<session>." for environments
 #   kx_mode   apply, stale or stop: the state of a batch    kx_count of batches so far
 #   kx_dog    pid of the running watchdog                   kx_late  set when it has fired
+#   kx_out, kx_err  what is to be said on each stream        kx_answer  see kx_run
 # shellcheck shell=sh
 # The session sets these two before it loads this file.
 : "${kx_token:?}" "${kx_mark:?}"
@@ -12,6 +13,9 @@ kx_mode=apply
 kx_count=0
 kx_dog=
 kx_late=
+kx_out=
+kx_err=
+kx_answer=
 trap 'kx_late=1' USR1
 # However the loop ends, its watchdog goes with it. Subshells start without these traps.
 trap 'exit 9' HUP INT PIPE TERM
@@ -23,14 +27,33 @@ kx_batch() {
   # shellcheck disable=SC2034 # the loop's
   kx_program=
   kx_mode=apply
+  kx_out=
+  kx_err=
   kx_count=$((kx_count + 1))
   export KUBEXM_MARK="$kx_mark$kx_count."
 }
 
-# A marker line on both streams. A failed write means that nobody is listening: stop here.
+# kx_say WORDS: a marker line on both streams, with the next kx_flush.
 kx_say() {
-  echo "$kx_token $*" || exit 9
-  echo "$kx_token $*" >&2 || exit 9
+  kx_out="$kx_out$kx_token $*
+"
+  kx_err="$kx_err$kx_token $*
+"
+}
+
+# kx_print TEXT: exactly that, and no process for it: the token must not show in `ps`.
+case $(command -v printf) in
+printf) kx_print() { printf %s "$1"; } ;;
+*) kx_print() { print -rn -- "$1"; } ;; # mksh
+esac
+
+# kx_flush: say what is to be said, in one write a stream, because each wakes two machines. It
+# comes before whatever takes time. A failed write means that nobody is listening: stop here.
+kx_flush() {
+  [ -z "$kx_out" ] || kx_print "$kx_out" || exit 9
+  [ -z "$kx_err" ] || kx_print "$kx_err" >&2 || exit 9
+  kx_out=
+  kx_err=
 }
 
 # kx_begin NUMBER: open a frame.
@@ -46,6 +69,7 @@ kx_check() {
   wait "$kx_dog" 2>/dev/null
   kx_dog=
   kx_say e "$1" late
+  kx_flush
   exit 9
 }
 
@@ -58,9 +82,14 @@ kx_end() {
 # kx_stay NUMBER SCRIPT: a plain frame in the session's own shell; what it opens stays open.
 kx_stay() {
   kx_begin "$1"
+  kx_flush
   eval "$2"
   kx_end "$1" "$?"
 }
+
+# kx_see FUNCTION WORDS: call what looks at many things for the frames that follow, see
+# Script.looks. It sets variables.
+kx_see() { "$@" </dev/null >/dev/null 2>&1 9>&-; }
 
 # kx_do SCRIPT: evaluate it, in a subshell, without arguments, without the token, which would
 # turn the output of `set` into marker lines, and without the host lock (lock.sh).
@@ -100,6 +129,7 @@ kx_abandon() {
 kx_eval() {
   # shellcheck disable=SC2034 # the script's
   kx_bytes=$2
+  kx_flush
   if [ "$2" = - ]; then
     (kx_do "$1") </dev/null
   else
@@ -112,11 +142,18 @@ kx_eval() {
   fi
 }
 
-# kx_run NUMBER SCRIPT BYTES: a plain frame.
+# kx_run NUMBER SCRIPT BYTES [ANSWER]: a plain frame. ANSWER is a function that is called with
+# SCRIPT's words but the first, in the loop's own shell; it starts no process and prints nothing.
+# When it succeeds, kx_answer is what SCRIPT would have printed.
 kx_run() {
   kx_begin "$1"
-  kx_eval "$2" "$3"
-  kx_end "$1" "$?"
+  if [ -n "${4-}" ] && eval "$4 ${2#* }"; then
+    kx_out=$kx_out$kx_answer
+    kx_end "$1" 0
+  else
+    kx_eval "$2" "$3"
+    kx_end "$1" "$?"
+  fi
 }
 
 # kx_guard NUMBER DIGEST PROBE CHANGE BYTES UNMET: one operation of trip 2.
@@ -124,6 +161,7 @@ kx_run() {
 # when that reading said that a prerequisite is missing: still so means that this is the end.
 kx_guard() {
   kx_begin "$1"
+  kx_flush
   if [ "$kx_mode" = apply ]; then
     kx_seen=$({
       (kx_do "$3") </dev/null 2>/dev/null
@@ -139,6 +177,7 @@ kx_guard() {
   stop) kx_say s skipped ;;
   stale)
     kx_say s stale
+    kx_flush
     (kx_do "$3") </dev/null
     ;;
   *)
@@ -153,6 +192,7 @@ kx_guard() {
       kx_status=$?
       kx_check "$1"
       kx_say s after "$kx_status"
+      kx_flush
       if [ "$kx_status" = 0 ]; then
         (kx_do "$3") </dev/null
       else

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+", re.ASCII)
 _RESERVED = re.compile(
     "case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while", re.ASCII
 )
+_FOR_READERS = re.compile(r"^[ \t]+|^[ \t]*#.*\n|^\n", re.MULTILINE)
 _UNSENDABLE = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in it means something to a shell, so that it is one word without quotes."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 def quote(text: str) -> str:
@@ -59,6 +66,15 @@ class Library:
     name: str
     text: str = field(repr=False)
 
+    @classmethod
+    def load(cls, package: str, name: str) -> Library:
+        """The library NAME.sh of a package, without what only its readers need.
+
+        Comments have lines of their own, and no string depends on how its lines are indented.
+        """
+        text = files(package).joinpath(f"{name}.sh").read_text("utf-8")
+        return cls(name, _FOR_READERS.sub("", text))
+
     def call(
         self,
         function: str,
@@ -97,6 +113,12 @@ class Script:
         content: Instead of a payload: bytes that are read while they are sent.
         tied: It is ended as soon as nobody listens to it any more, a second or two after the
             link is gone. A change is not: half of one is worse than all of it.
+        looks: Pairs of a library's function and a plain word (see `is_plain`). Of plain scripts
+            that follow each other in a batch, each such function is called once, before the
+            first of them, with the words of all: what it sees is the state at that time. The
+            scripts find it in variables, where they would start a process each.
+        answer: A library's function, which may tell the answer without a process; see `kx_run`
+            in prelude.sh.
     """
 
     text: str
@@ -107,6 +129,8 @@ class Script:
     stays: bool = False
     content: Content | None = None
     tied: bool = False
+    looks: tuple[tuple[str, str], ...] = ()
+    answer: str = ""
 
     def __post_init__(self) -> None:
         if self.payload is not None and self.content is not None:
@@ -150,6 +174,7 @@ class Script:
             deadline_s=max(self.deadline_s, other.deadline_s),
             content=self.content if other.content is None else other.content,
             tied=self.tied or other.tied,
+            looks=self.looks + other.looks,
         )
 
     def hidden(self) -> Script:

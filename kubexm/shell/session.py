@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.errors import (
@@ -47,13 +46,13 @@ if TYPE_CHECKING:
     from kubexm.shell.content import Content
     from kubexm.shell.process import Process
 
-PRELUDE = Library("prelude", files("kubexm.shell").joinpath("prelude.sh").read_text())
-LOCK = Library("lock", files("kubexm.shell").joinpath("lock.sh").read_text())
+PRELUDE = Library.load("kubexm.shell", "prelude")
+LOCK = Library.load("kubexm.shell", "lock")
 """The host lock; see `kubexm.runner.lock`."""
-FILE = Library("file", files("kubexm.shell").joinpath("file.sh").read_text())
+FILE = Library.load("kubexm.shell", "file")
 """Functions about files, for scripts that call them."""
 
-TRANSFER = Library("transfer", files("kubexm.shell").joinpath("transfer.sh").read_text())
+TRANSFER = Library.load("kubexm.shell", "transfer")
 """Functions that put and get files; they call those of `FILE`."""
 
 OutputListener = Streamer

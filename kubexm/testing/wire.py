@@ -138,9 +138,9 @@ def _parse(program: str, at: int, end: str) -> tuple[Call, ...] | None:
         if program[word.end()] == " ":
             continue
         match words:
-            case ["kx_run", _, _, _] | ["kx_stay", _, _] | ["kx_guard", _, _, _, _, _, _]:
+            case ["kx_run", _, _, _, *_] | ["kx_stay", _, _] | ["kx_guard", _, _, _, _, _, _]:
                 found.append(Call(tuple(words)))
-            case ["kx_batch" | "kx_arm", *_]:
+            case ["kx_batch" | "kx_arm" | "kx_see" | "kx_flush", *_]:
                 pass
             case _:
                 return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.facts import PackageManager
@@ -15,7 +14,7 @@ from kubexm_debian.dpkg import PackagesState, PackageState, Presence, packages_d
 if TYPE_CHECKING:
     from kubexm.facts import Facts
 
-APT = Library("apt", files("kubexm_debian").joinpath("apt.sh").read_text())
+APT = Library.load("kubexm_debian", "apt")
 """Functions about packages."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kubexm.runner import Change
 from kubexm.runner.operations import PathAbsent
 from kubexm.shell import FILE, Reply, Script
-from kubexm_linux.state import Kind, PathState, read_state, state_diff
+from kubexm_linux.state import Kind, PathState, probe_state, read_state, state_diff
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -29,7 +29,7 @@ class PathsAbsent:
     def probe(self, op: PathAbsent, facts: Facts) -> Script:
         """See `Handler.probe`; what goes away may be a key, so its content is not answered."""
         del facts
-        return FILE.call("kx_file_state", op.path, str(_NO_CONTENT))
+        return probe_state(op.path, limit=_NO_CONTENT, follow=False)
 
     def read(self, op: PathAbsent, reply: Reply, facts: Facts) -> PathState:
         """See `Handler.read`."""

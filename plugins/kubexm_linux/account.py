@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError, tail
@@ -14,7 +13,7 @@ from kubexm.shell import Library, Reply, Script
 if TYPE_CHECKING:
     from kubexm.facts import Facts
 
-ACCOUNT = Library("account", files("kubexm_linux").joinpath("account.sh").read_text())
+ACCOUNT = Library.load("kubexm_linux", "account")
 """Functions about users and groups."""
 
 _CHOSEN = "chosen by the host"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError, tail
@@ -14,7 +13,7 @@ from kubexm.shell import Library, Reply, Script
 if TYPE_CHECKING:
     from kubexm.facts import Facts
 
-COMMAND = Library("command", files("kubexm_linux").joinpath("command.sh").read_text())
+COMMAND = Library.load("kubexm_linux", "command")
 """Functions about commands."""
 
 

@@ -9,7 +9,7 @@ from kubexm.errors import HostError
 from kubexm.runner import Change
 from kubexm.runner.operations import Directory
 from kubexm.shell import FILE, Reply, Script
-from kubexm_linux.state import Kind, PathState, read_state, state_diff
+from kubexm_linux.state import Kind, PathState, probe_state, read_state, state_diff
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -30,7 +30,7 @@ class Directories:
     def probe(self, op: Directory, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        return FILE.call("kx_content_state", op.path, str(_NO_CONTENT))
+        return probe_state(op.path, limit=_NO_CONTENT)
 
     def read(self, op: Directory, reply: Reply, facts: Facts) -> PathState:
         """See `Handler.read`."""

@@ -10,7 +10,7 @@ from kubexm.errors import HostError
 from kubexm.runner import Change
 from kubexm.runner.operations import FileContent
 from kubexm.shell import FILE, Reply, Script
-from kubexm_linux.state import CONTENT_LIMIT, Kind, PathState, read_state, state_diff
+from kubexm_linux.state import CONTENT_LIMIT, Kind, PathState, probe_state, read_state, state_diff
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -29,12 +29,14 @@ class FileContents:
     def probe(self, op: FileContent, facts: Facts) -> Script:
         """See `Handler.probe`; a secret's content is never sent back, only its digest."""
         del facts
-        return FILE.call("kx_content_state", op.path, str(_limit(op)))
+        return probe_state(op.path, limit=_limit(op), known=_known(op))
 
     def read(self, op: FileContent, reply: Reply, facts: Facts) -> PathState:
         """See `Handler.read`."""
         del facts
-        return read_state(op.path, reply, limit=_limit(op), owner=op.owner, group=op.group)
+        return read_state(
+            op.path, reply, limit=_limit(op), known=_known(op), owner=op.owner, group=op.group
+        )
 
     def change(self, op: FileContent, state: PathState, facts: Facts) -> Change[PathState] | None:
         """See `Handler.change`."""
@@ -74,3 +76,8 @@ class FileContents:
 
 def _limit(op: FileContent) -> int:
     return -1 if op.is_secret else CONTENT_LIMIT
+
+
+def _known(op: FileContent) -> bytes | None:
+    """The wanted content, unless it is never answered anyway."""
+    return op.data if len(op.data) <= _limit(op) else None

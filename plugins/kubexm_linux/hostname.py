@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError
 from kubexm.runner import Change, fields_diff
 from kubexm.runner.operations import Hostname
 from kubexm.shell import FILE, Library, Reply, Script
-from kubexm_linux.state import Kind, read_state
+from kubexm_linux.state import Kind, probe_state, read_state
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
 
-NAMES = Library("names", files("kubexm_linux").joinpath("names.sh").read_text())
+NAMES = Library.load("kubexm_linux", "names")
 """Functions about the machine's own name."""
 
 PATH = "/etc/hostname"
@@ -52,7 +51,7 @@ class Hostnames:
     def probe(self, op: Hostname, facts: Facts) -> Script:
         """See `Handler.probe`; an image would answer with the name of the machine it is on."""
         del op
-        file = FILE.call("kx_content_state", PATH, str(_LIMIT))
+        file = probe_state(PATH, limit=_LIMIT)
         return Script.command("uname", "-n").then(file) if facts.machine.is_booted else file
 
     def read(self, op: Hostname, reply: Reply, facts: Facts) -> HostnameState:

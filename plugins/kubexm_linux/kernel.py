@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias
 
 from kubexm.errors import HostError, tail
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from kubexm.shell import Reply
 
-KERNEL = Library("kernel", files("kubexm_linux").joinpath("kernel.sh").read_text())
+KERNEL = Library.load("kubexm_linux", "kernel")
 """Functions about modules, parameters and swap, which call those of `FILE`."""
 
 HEADER = "# Made by kubexm, which undoes other changes to this file.\n"

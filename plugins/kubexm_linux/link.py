@@ -9,6 +9,7 @@ from kubexm.errors import HostError, tail
 from kubexm.runner import Change, fields_diff
 from kubexm.runner.operations import SymbolicLink
 from kubexm.shell import FILE, Reply, Script
+from kubexm_linux.state import probe_state
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -34,7 +35,7 @@ class SymbolicLinks:
     def probe(self, op: SymbolicLink, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        return FILE.call("kx_file_state", op.path, "-1")
+        return probe_state(op.path, limit=-1, follow=False)
 
     def read(self, op: SymbolicLink, reply: Reply, facts: Facts) -> LinkState:
         """See `Handler.read`.

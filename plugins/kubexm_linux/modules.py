@@ -13,10 +13,10 @@ from kubexm.errors import HostError, UnmetError
 from kubexm.facts import Machine
 from kubexm.runner import Change
 from kubexm.runner.operations import KernelModules
-from kubexm.shell import FILE, Reply, Script
+from kubexm.shell import Reply, Script
 from kubexm_linux.file import FileContents
 from kubexm_linux.kernel import call, config_files, drop_in, split_reply
-from kubexm_linux.state import CONTENT_LIMIT, PathState, read_state
+from kubexm_linux.state import PathState, probe_state, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +89,7 @@ class KernelModuleLists:
 
     def probe(self, op: KernelModules, facts: Facts) -> Script:
         """See `Handler.probe`."""
-        file = FILE.call("kx_content_state", op.path, str(CONTENT_LIMIT))
+        file = probe_state(op.path)
         marked = Script.command("echo", "file").then(file)
         if not facts.machine.is_booted:
             return marked

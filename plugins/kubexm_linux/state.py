@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError, tail
 from kubexm.runner import text_diff
+from kubexm.shell import FILE, Script, is_plain, quote
 
 if TYPE_CHECKING:
     from kubexm.shell import Reply
+
+_LIBRARIES = (FILE,)
 
 CONTENT_LIMIT = 65_536
 """A probe answers a file's content up to so many bytes; beyond that only its digest."""
@@ -52,8 +56,37 @@ class PathState:
     content: bytes | None = None
 
 
+def probe_state(
+    path: str, *, limit: int = CONTENT_LIMIT, known: bytes | None = None, follow: bool = True
+) -> Script:
+    """What asks a host for the state of a path.
+
+    Args:
+        path: An absolute one.
+        limit: Content of up to so many bytes is answered with it; -1 for none.
+        known: Content that need not be answered, because the caller has it.
+        follow: Of a symbolic link look at what it leads to.
+    """
+    function = "kx_content_state" if follow else "kx_file_state"
+    digest = "" if known is None else f" {hashlib.sha256(known).hexdigest()}"
+    if not is_plain(path):
+        return Script(f"{function} {quote(path)} {limit}{digest}", libraries=_LIBRARIES)
+    return Script(
+        f"{function} {path} {limit}{digest}",
+        libraries=_LIBRARIES,
+        looks=(("kx_look", path),),
+        answer="kx_seen_state",
+    )
+
+
 def read_state(
-    path: str, reply: Reply, *, limit: int = CONTENT_LIMIT, owner: str = "", group: str = ""
+    path: str,
+    reply: Reply,
+    *,
+    limit: int = CONTENT_LIMIT,
+    known: bytes | None = None,
+    owner: str = "",
+    group: str = "",
 ) -> PathState:
     """The state that `kx_file_state` or `kx_content_state` printed.
 
@@ -61,6 +94,7 @@ def read_state(
         path: For messages.
         reply: The probe's.
         limit: The one that the probe was given.
+        known: Likewise.
         owner: The wanted one: when it is a number, so is the state's.
         group: The wanted one, likewise.
 
@@ -82,14 +116,16 @@ def read_state(
         return PathState(kind=kind, group=_name(group_name, gid, group))
     mode, uid, gid, size, digest, names = line.split(" ", 5)
     user_name, _, group_name = names.partition(":")
-    whole = kind is Kind.FILE and int(size) <= limit
+    content = rest if kind is Kind.FILE and int(size) <= limit else None
+    if content is not None and known is not None and digest == hashlib.sha256(known).hexdigest():
+        content = known
     return PathState(
         kind=kind,
         mode=int(mode, 8),
         owner=_name(user_name, uid, owner),
         group=_name(group_name, gid, group),
         digest="" if digest == "-" else digest,
-        content=rest if whole else None,
+        content=content,
     )
 
 

@@ -11,11 +11,11 @@ from kubexm.facts import Machine
 from kubexm.runner import Change
 from kubexm.runner.operations import SysctlSettings
 from kubexm.runner.operations.kernel import parameter_path
-from kubexm.shell import FILE, Reply, Script
+from kubexm.shell import Reply, Script
 from kubexm_linux.file import FileContents
 from kubexm_linux.kernel import call, config_files, drop_in, split_reply
 from kubexm_linux.parameter import SysctlState, is_met, shown, targets, wanted
-from kubexm_linux.state import CONTENT_LIMIT, read_state
+from kubexm_linux.state import probe_state, read_state
 from kubexm_linux.sysctl_file import as_shown, at_boot, in_order, is_same, tidy
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class KernelParameters:
         if facts.machine.is_booted:
             paths = map(parameter_path, op.values)
             script = script.then(call("kx_sysctl_state", facts.machine.value, *paths))
-        file = FILE.call("kx_content_state", op.path, str(CONTENT_LIMIT))
+        file = probe_state(op.path)
         return script.then(Script.command("echo", "file")).then(file)
 
     def read(self, op: SysctlSettings, reply: Reply, facts: Facts) -> SysctlState:

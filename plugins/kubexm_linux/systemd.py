@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError, UnmetError, tail
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from kubexm.facts import Facts
 
-SYSTEMD = Library("systemd", files("kubexm_linux").joinpath("systemd.sh").read_text())
+SYSTEMD = Library.load("kubexm_linux", "systemd")
 """Functions about units."""
 
 _ENABLED_ELSEWHERE = frozenset({"static", "indirect", "generated", "transient"})

@@ -120,9 +120,9 @@ kx_unit_tell() {
       echo "kubexm: $1 was not started: a condition in its unit file is not met on this host"
       ;;
     *)
-      echo "kubexm: $1 did not stay up: $(kx_unit_value "$1" ActiveState)\
- ($(kx_unit_value "$1" SubState)), result $(kx_unit_value "$1" Result), exit status\
- $(kx_unit_value "$1" ExecMainStatus)"
+      echo "kubexm: $1 did not stay up: $(kx_unit_value "$1" ActiveState) \
+($(kx_unit_value "$1" SubState)), result $(kx_unit_value "$1" Result), exit status \
+$(kx_unit_value "$1" ExecMainStatus)"
       ;;
     esac
   } >&2 2>/dev/null

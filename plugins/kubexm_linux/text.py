@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kubexm.errors import HostError
 from kubexm.runner import Change, text_diff
 from kubexm.shell import FILE, Reply, Script
-from kubexm_linux.state import CONTENT_LIMIT, Kind, PathState, read_state, state_diff
+from kubexm_linux.state import CONTENT_LIMIT, Kind, PathState, probe_state, read_state, state_diff
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def probe_text(path: str) -> Script:
     """What a write to the path would replace, with its content."""
-    return FILE.call("kx_content_state", path, str(CONTENT_LIMIT))
+    return probe_state(path)
 
 
 def read_text(path: str, reply: Reply) -> PathState:

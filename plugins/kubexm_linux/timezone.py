@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError, UnmetError, tail
@@ -14,7 +13,7 @@ from kubexm.shell import FILE, Library, Reply, Script
 if TYPE_CHECKING:
     from kubexm.facts import Facts
 
-CLOCK = Library("clock", files("kubexm_linux").joinpath("clock.sh").read_text())
+CLOCK = Library.load("kubexm_linux", "clock")
 """Functions about the clock."""
 
 

@@ -87,6 +87,7 @@ def test_a_small_batch_as_bytes() -> None:
         "kx_run 1 'echo '\\''open' -\n"
         f"kx_guard 2 {'0f' * 32} 'cat f' 'cat >f' 0 1\n"
         f"kx_guard 3 {'1e' * 32} true '' - 0\n"
+        "kx_flush\n"
         "kx_arm 0\n"
         f"#{TOKEN}"
     )
@@ -102,16 +103,16 @@ def test_the_size_counts_bytes() -> None:
 
 def test_the_clock_starts_anew_where_a_script_has_its_own() -> None:
     def shape(*own: float, deadline_s: float) -> str:
-        """The seconds of each `kx_arm`, and a star for each script."""
+        """The seconds of each `kx_arm`, and a star for each script and the last words."""
         program, _ = encode([Script(":", deadline_s=s) for s in own], TOKEN, deadline_s=deadline_s)
         calls = [line.split() for line in program.decode().splitlines()[2:-1]]
         return " ".join(words[1] if words[0] == "kx_arm" else "*" for words in calls)
 
-    assert shape(0, 0, 0, deadline_s=9) == "9 * * * 0"
-    assert shape(0, 5, 0, 0, deadline_s=9) == "9 * 5 * 9 * * 0"
-    assert shape(9, 0, 9, 9, deadline_s=9) == "9 * 9 * 9 * 9 * 0"
-    assert shape(0, 2, 0, deadline_s=0) == "0 * 2 * 0 * 0"
-    assert shape(0.1, deadline_s=0) == "1 * 0"
+    assert shape(0, 0, 0, deadline_s=9) == "9 * * * * 0"
+    assert shape(0, 5, 0, 0, deadline_s=9) == "9 * 5 * 9 * * * 0"
+    assert shape(9, 0, 9, 9, deadline_s=9) == "9 * 9 * 9 * 9 * * 0"
+    assert shape(0, 2, 0, deadline_s=0) == "0 * 2 * 0 * * 0"
+    assert shape(0.1, deadline_s=0) == "1 * * 0"
 
 
 def test_a_guarded_operation_has_the_longer_deadline_of_its_two_scripts() -> None:
