@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import statistics
 import sys
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.tool import Tool
 
 _TIMEOUT_S = 900.0
-_PAYLOAD_BYTES = 200 << 20
+_PAYLOAD_MIB = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +125,7 @@ def _prepare(
     for place in places.values():
         place.mkdir(parents=True)
         if case.job is Job.FILE:
-            with (place / "payload").open("wb") as payload:
-                payload.truncate(_PAYLOAD_BYTES)
+            (place / "payload").write_bytes(secrets.token_bytes(1 << 20) * _PAYLOAD_MIB)
     if case.job is Job.CONVERGED:
         stage.clear()
         for tool in tools:

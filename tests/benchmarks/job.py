@@ -90,6 +90,11 @@ class Unit:
 Item: TypeAlias = Folder | Text | Rendered | Line | Link | Account | Packages | Unit
 
 
+def payload(name: str) -> str:
+    """Where a host has the large file."""
+    return f"{BASE}/{name}-payload"
+
+
 def items(home: str) -> tuple[Item, ...]:
     """The forty operations, in order.
 

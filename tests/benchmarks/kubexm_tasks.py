@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from kubexm.plan import Plan, Step, StepContext
-from kubexm.runner import Operation
+from kubexm.runner import Operation, Source
 from kubexm.runner.operations import (
     Directory,
     FileContent,
@@ -55,4 +55,12 @@ def forty(fleet: Fleet) -> None:
     fleet.run(Plan(name="forty", steps=(Step(name="forty", body=wanted),)))
 
 
+@fleet_task
+def spread(fleet: Fleet) -> None:
+    """One large file to every host."""
+    source = Source.read("payload")
+    fleet.each(lambda host: host.put(source, job.payload(host.name)))
+
+
+ns.add_task(spread)
 ns.add_task(forty)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from resource import struct_rusage
+
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,8 @@ class Figures:
     Attributes:
         wall_s: From start to end of the whole process, interpreter start included.
         cpu_s: User and system time of it and of all its children that it waited for.
-        peak_bytes: Memory of the largest single process among them.
+        peak_bytes: Memory of the largest single process among them, looked at five times a
+            second. (What wait4(2) tells counts this process, too, before its child was another.)
         exit_code: How it ended.
     """
 
@@ -60,7 +64,7 @@ def run(
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-        usage, status = _wait(process, began + timeout_s)
+        usage, status, peak_bytes = _wait(process, began + timeout_s)
     wall_s = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
@@ -70,18 +74,44 @@ def run(
     return Figures(
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_bytes=usage.ru_maxrss << 10,
+        peak_bytes=peak_bytes,
         exit_code=process.returncode,
     )
 
 
-def _wait(process: subprocess.Popen[bytes], limit: float) -> tuple[struct_rusage, int]:
+def _wait(process: subprocess.Popen[bytes], limit: float) -> tuple[struct_rusage, int, int]:
     """wait4(2), with a limit; it alone tells what this child used, and its children."""
+    peak = 0
+    look = 0.0
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
-            return usage, status
-        if time.monotonic() > limit:
+            return usage, status, peak
+        now = time.monotonic()
+        if now > limit:
             process.kill()
             limit = float("inf")
+        if now > look:
+            look = now + _LOOK_S
+            peak = max(peak, *map(_memory, _family(process.pid)))
         time.sleep(0.005)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it has started, as far as they are still there."""
+    found = [pid]
+    for one in found:
+        for children in Path(f"/proc/{one}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, children.read_text("ascii").split())
+    return found
+
+
+def _memory(pid: int) -> int:
+    """The most that it has had in memory, in bytes; 0 for one that is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8", "replace")
+    except OSError:
+        return 0
+    _, _, rest = status.partition("VmHWM:")
+    return int(rest.split()[0]) << 10 if rest else 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tests.benchmarks import ansible_playbook, pyinfra_deploy
-from tests.benchmarks.job import Job, items
+from tests.benchmarks.job import Job, items, payload
 from tests.benchmarks.record import recorded
 from tests.tasks import ROOT
 
@@ -100,7 +100,7 @@ class Kubexm:
             case Job.FIRST | Job.CONVERGED:
                 words = ("forty",)
             case Job.FILE:
-                words = ("hosts.put", "payload", "/tmp/bench-file")  # noqa: S108 - on the host
+                words = ("spread",)
             case Job.PING | Job.FACTS:
                 words = (f"hosts.{job}",)
         inv = (sys.executable, "-m", "invoke", *words)
@@ -213,6 +213,24 @@ class OpensshFloor:
         return Command(words=("sh", "-c", line))
 
 
+@dataclass(frozen=True, slots=True)
+class Scp:
+    """OpenSSH's scp under `xargs -P`, one for each host."""
+
+    name: str = "scp"
+    jobs: frozenset[Job] = frozenset({Job.FILE})
+
+    def command(self, job: Job, target: Target, directory: Path) -> Command:
+        """It neither compares nor verifies."""
+        del job
+        pairs = (f"{at} {payload(name)}\n" for name, at in target.pairs)
+        (directory / "pairs").write_text("".join(pairs))
+        options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes"
+        scp = f'scp -q {options} -P {target.port} -i {target.private_key} payload "root@$1:$2"'
+        line = f"xargs -P {FORKS} -n 2 sh -c '{scp}' sh <pairs"
+        return Command(words=("sh", "-c", line))
+
+
 def _script(name: str, target: Target, directory: Path) -> Command:
     settings = {
         "addresses": target.addresses,
@@ -232,4 +250,5 @@ TOOLS: tuple[Tool, ...] = (
     Fabric(),
     ParamikoFloor(),
     OpensshFloor(),
+    Scp(),
 )
