@@ -114,7 +114,7 @@ def walk(
 
 def each(
     name: str,
-    function: Callable[[OpenHost], None],
+    function: Callable[[OpenHost], object],
     runtime: Runtime,
     bus: Bus,
     *,

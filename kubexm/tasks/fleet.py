@@ -154,7 +154,7 @@ class Fleet:
             return self._nothing()
         return self._walk(Plan(name=self.name, steps=(Step(name=step, body=operations),)))
 
-    def each(self, function: Callable[[OpenHost], None], *, at_once: bool = False) -> RunReport:
+    def each(self, function: Callable[[OpenHost], object], *, at_once: bool = False) -> RunReport:
         """Call a function with every open host, side by side; what it does is shown.
 
         Args:
