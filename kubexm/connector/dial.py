@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from kubexm.errors import DialRefusedError, DialTimeoutError, UnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import ReadableBuffer
 
 _OPTIONS = (
@@ -25,6 +27,8 @@ _OPTIONS = (
 )
 _Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 _Target: TypeAlias = tuple[socket.AddressFamily, _Address]
+Hold: TypeAlias = "Callable[[Line], None]"
+"""Told of a socket that is about to be waited for; shutting it down ends the wait."""
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL})
 
 
@@ -72,7 +76,12 @@ class Line(socket.socket):
             raise self._death from error
 
 
-def dial(address: str, port: int, *, timeout_s: float, host: str = "") -> Line:
+def let_be(line: Line) -> None:
+    """A `Hold` of somebody who will not end the wait."""
+    del line
+
+
+def dial(address: str, port: int, *, timeout_s: float, host: str = "", hold: Hold = let_be) -> Line:
     """A connected socket that sends small packets at once and notices a dead peer.
 
     Args:
@@ -80,6 +89,7 @@ def dial(address: str, port: int, *, timeout_s: float, host: str = "") -> Line:
         port: TCP port.
         timeout_s: For all addresses together; each gets an equal share of what is left.
         host: The name for errors.
+        hold: Gets each socket before it connects: whoever shuts that down ends the wait.
 
     Raises:
         UnreachableError: Unknown name, refused, no route, or silence.
@@ -90,7 +100,7 @@ def dial(address: str, port: int, *, timeout_s: float, host: str = "") -> Line:
     for number, (family, target) in enumerate(targets):
         share = (limit - time.monotonic()) / (len(targets) - number)
         try:
-            return _connect(family, target, share)
+            return _connect(family, target, share, hold)
         except OSError as error:
             failure = error
     raise _unreachable(failure, f"{address} port {port}", timeout_s, host) from failure
@@ -124,13 +134,14 @@ def _resolve(address: str, port: int, host: str) -> list[_Target]:
     return [(family, target) for family, _, _, _, target in found]
 
 
-def _connect(family: socket.AddressFamily, target: _Address, timeout_s: float) -> Line:
+def _connect(family: socket.AddressFamily, target: _Address, timeout_s: float, hold: Hold) -> Line:
     connection = Line(family, socket.SOCK_STREAM)
     try:
         for level, option, value in _OPTIONS:
             if hasattr(socket, option):
                 connection.setsockopt(getattr(socket, level), getattr(socket, option), value)
         connection.settimeout(max(timeout_s, 0.1))
+        hold(connection)
         connection.connect(target)
     except BaseException:
         connection.close()

@@ -11,7 +11,7 @@ import ipaddress
 import time
 from typing import TYPE_CHECKING, assert_never
 
-from kubexm.connector.dial import Line, dial
+from kubexm.connector.dial import Hold, Line, dial, let_be
 from kubexm.connector.proxy import Proxy, ProxyScheme
 from kubexm.errors import (
     AuthenticationError,
@@ -47,7 +47,13 @@ _CHECK_PROXY = "check kubexm_proxy"
 
 
 def dial_through(
-    proxy: Proxy, address: str, port: int, *, timeout_s: float, host: str = ""
+    proxy: Proxy,
+    address: str,
+    port: int,
+    *,
+    timeout_s: float,
+    host: str = "",
+    hold: Hold = let_be,
 ) -> Line:
     """A link to a machine that a proxy connects for us.
 
@@ -57,6 +63,7 @@ def dial_through(
         port: Its TCP port.
         timeout_s: For all of it.
         host: The name for errors.
+        hold: See `dial`.
 
     Raises:
         UnreachableError: The proxy cannot be reached, or cannot reach the machine.
@@ -65,7 +72,7 @@ def dial_through(
     """
     limit = time.monotonic() + timeout_s
     try:
-        line = dial(proxy.address, proxy.port, timeout_s=timeout_s, host=host)
+        line = dial(proxy.address, proxy.port, timeout_s=timeout_s, host=host, hold=hold)
     except UnreachableError as error:
         message = f"the proxy {proxy}: {error.message}"
         raise type(error)(message, host=host, hint=error.hint) from error

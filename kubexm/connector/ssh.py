@@ -6,7 +6,10 @@ this package's own. Neither is imported before the first `connect`: they cost a 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import random
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -30,6 +33,7 @@ from kubexm.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from kubexm.connector.dial import Line
     from kubexm.connector.endpoint import Endpoint
 
 _BACK_OFF_S = 0.25
@@ -63,6 +67,8 @@ class SshConnector:
         self._lock = threading.Lock()  # guards what follows
         self._link: Link | None = None
         self._hops: tuple[SshConnector, ...] = ()
+        self._waited_for: Line | Tunnel | None = None  # by whoever connects
+        self._hops_on_the_way: list[SshConnector] = []
         self._closings = 0
         self._sessions = Sessions(endpoint)
         self._closing = threading.Event()  # wakes who pauses between two attempts
@@ -104,30 +110,39 @@ class SshConnector:
             with self._lock:
                 closings = self._closings
                 self._closing.clear()
-            hops: list[SshConnector] = []
+                hops = self._hops_on_the_way = []
             try:
                 link = self._establish(hops, tries_drops=tries_drops)
             except BaseException:
                 _close_all(hops)
                 raise
+            finally:
+                with self._lock:
+                    self._waited_for, self._hops_on_the_way = None, []
             with self._lock:
                 if self._closings == closings:
                     self._link, self._hops = link, tuple(hops)
                     return
             link.close()
             _close_all(hops)
-            message = "closed while connecting"
-            raise UnreachableError(message, host=self._endpoint.name)
+            raise self._closed()
 
     def close(self) -> None:
-        """See `Connector.close`. Channels that are open end; whoever waits on one wakes."""
+        """See `Connector.close`. Channels that are open end; whoever waits on one wakes.
+
+        So does whoever connects: that has failed then.
+        """
         with self._lock:
+            stream, on_the_way = self._waited_for, tuple(self._hops_on_the_way)
             link, self._link = self._link, None
             hops, self._hops = self._hops, ()
             self._closings += 1
             self._closing.set()
+        if stream is not None:
+            _shut_down(stream)
         if link is not None:
             link.close()
+        _close_all(on_the_way)
         _close_all(hops)
 
     def is_connected(self) -> bool:
@@ -209,24 +224,45 @@ class SshConnector:
             if self._follows_jumps and not hops:
                 self._connect_hops(route(self._endpoint), hops)
             through = hops[-1] if hops else self._bastion
-            dialler = through.forward if through is not None else target.dial
+            dialler = (
+                through.forward
+                if through is not None
+                else functools.partial(target.dial, hold=self._wait_for)
+            )
             try:
-                return Link.open(target, dialler, self._notices.append)
-            except UnreachableError as error:
+                return Link.open(target, dialler, self._notices.append, self._wait_for)
+            except ConnectError as error:
+                if self._closing.is_set():
+                    raise self._closed() from error
+                if not isinstance(error, UnreachableError):
+                    raise
                 elapsed_s = time.monotonic() - began
                 pause = back_off(error, attempts, elapsed_s, target.endpoint)
                 is_final = isinstance(error, DroppedError) and not tries_drops
                 if pause is None or is_final:
                     raise _after(attempts, error) from error
             if self._closing.wait(pause):
-                message = "closed while connecting"
-                raise UnreachableError(message, host=self._endpoint.name)
+                raise self._closed()
+
+    def _closed(self) -> UnreachableError:
+        message = "closed while connecting"
+        return UnreachableError(message, host=self._endpoint.name)
+
+    def _wait_for(self, stream: Line | Tunnel) -> None:
+        """See `Hold`."""
+        with self._lock:
+            self._waited_for = stream
+            is_closing = self._closing.is_set()
+        if is_closing:
+            raise self._closed()
 
     def _connect_hops(self, jumps: Iterable[Endpoint], hops: list[SshConnector]) -> None:
         """Connect to each, the first directly, each next through the one before."""
         for endpoint in jumps:
             hop = SshConnector(endpoint, bastion=hops[-1] if hops else None, follows_jumps=False)
             hops.append(hop)
+            if self._closing.is_set():
+                raise self._closed()
             hop.connect()
         self._notices += hops[-1].notices if hops else ()
 
@@ -294,6 +330,12 @@ class _Patience(threading.Event):
         if not super().wait(self._timeout_s if timeout is None else timeout):
             raise TimeoutError
         return True
+
+
+def _shut_down(stream: Line | Tunnel) -> None:
+    """Wake whoever waits for it; it stays theirs to close."""
+    with contextlib.suppress(OSError, EOFError):
+        stream.shutdown(socket.SHUT_RDWR)
 
 
 def _close_all(hops: Sequence[SshConnector]) -> None:

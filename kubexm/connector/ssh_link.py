@@ -53,6 +53,7 @@ class Link:
         target: Target,
         dial: Callable[[str, int], Line | Tunnel],
         notice: Callable[[str], None],
+        hold: Callable[[Line | Tunnel], None],
     ) -> Link:
         """Dial, check the host key, log in.
 
@@ -60,6 +61,7 @@ class Link:
             target: Where to.
             dial: Gives the byte stream to address and port.
             notice: Told of a new host key.
+            hold: Gets the byte stream before it is waited for: whoever shuts it down ends that.
 
         Raises:
             DroppedError: The host hung up before it said anything.
@@ -84,6 +86,7 @@ class Link:
             )
             stream = dial(target.address, target.port)
             try:
+                hold(stream)
                 refusals = _open(connection, stream, check, login, endpoint.connect_timeout_s)
             except BaseException as error:
                 fault = _meaning(error, target)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubexm.connector.dial import Line, dial
+from kubexm.connector.dial import Hold, Line, dial, let_be
 from kubexm.connector.endpoint import Endpoint
 from kubexm.connector.proxy_command import CommandLine, expand
 from kubexm.connector.proxy_dial import dial_through
@@ -78,8 +78,8 @@ class Target:
     def __str__(self) -> str:
         return f"{self.user}@{self.address} port {self.port}"
 
-    def dial(self, address: str, port: int) -> Line:
-        """A link to the machine from here: through its proxy, when it has one.
+    def dial(self, address: str, port: int, hold: Hold = let_be) -> Line:
+        """A link to the machine from here: through its proxy, when it has one; `hold` as in `dial`.
 
         Raises:
             ConnectError: See `dial`, `dial_through` and `CommandLine`.
@@ -97,8 +97,9 @@ class Target:
             except ConnectError as error:
                 raise error.on(host) from error.__cause__
         if endpoint.proxy is not None:
-            return dial_through(endpoint.proxy, address, port, timeout_s=timeout_s, host=host)
-        return dial(address, port, timeout_s=timeout_s, host=host)
+            proxy = endpoint.proxy
+            return dial_through(proxy, address, port, timeout_s=timeout_s, host=host, hold=hold)
+        return dial(address, port, timeout_s=timeout_s, host=host, hold=hold)
 
     def jumps(self) -> Iterator[Endpoint]:
         """The hosts to go through (ProxyJump), the one that is dialled directly first.

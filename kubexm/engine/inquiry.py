@@ -38,7 +38,7 @@ def ping(runtime: Runtime, bus: Bus) -> RunReport:
                 session.ask(Script("true"), deadline_s=runtime.settings.timeout_s)
                 return Part(trips=session.trips)
 
-    return side_by_side("hosts.ping", runtime, bus, run, work)
+    return side_by_side("hosts.ping", runtime, bus, run, work, at_once=True)
 
 
 def facts(runtime: Runtime, bus: Bus) -> RunReport:
@@ -56,7 +56,7 @@ def facts(runtime: Runtime, bus: Bus) -> RunReport:
                 bus.emit(FactsRead(run=run, time=now(), host=host.name, facts=found))
                 return Part(trips=session.trips)
 
-    return side_by_side("hosts.facts", runtime, bus, run, work)
+    return side_by_side("hosts.facts", runtime, bus, run, work, at_once=True)
 
 
 def command(

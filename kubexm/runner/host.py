@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kubexm.errors import (
@@ -25,11 +24,13 @@ from kubexm.runner.converge import check, converge
 from kubexm.runner.decide import Pending
 from kubexm.runner.face import Apply, Files, Kernel, Packages, Services
 from kubexm.runner.outcome import Outcome, Status
-from kubexm.runner.transfer import Fetched, PutOptions, Source, Transfer, Uploaded, get, put
+from kubexm.runner.procedures.transfer import Get, Put
+from kubexm.runner.transfer import PutOptions, Source
 from kubexm.shell import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from kubexm.runner.command import LoginShell
     from kubexm.runner.converge import Announce
@@ -309,19 +310,7 @@ class Host:
             HostError: It could not be done; a file is the old one or the new one.
         """
         source = source if isinstance(source, Source) else Source.read(source)
-        operation = Uploaded(local=str(source.path), path=path)
-        return self._transfer(
-            operation,
-            lambda: put(
-                self.session,
-                source,
-                path,
-                options,
-                deadline_s=self.deadline_s,
-                check=self.check,
-                progress=self._progress(operation),
-            ),
-        )
+        return self.perform(Put(source=source, path=path, options=options)).must()
 
     def get(self, path: str, local: Path | str) -> Outcome:
         """Get a file or directory of the host, unless it is here.
@@ -336,44 +325,12 @@ class Host:
         Raises:
             HostError: It could not be done; a file here is the old one or the new one.
         """
-        operation = Fetched(path=path, local=str(local))
-        return self._transfer(
-            operation,
-            lambda: get(
-                self.session,
-                path,
-                Path(local),
-                deadline_s=self.deadline_s,
-                check=self.check,
-                progress=self._progress(operation),
-            ),
-        )
+        return self.perform(Get(path=path, local=local)).must()
 
-    def _transfer(self, operation: Operation, work: Callable[[], Transfer]) -> Outcome:
-        began = time.monotonic()
-        outcome = Outcome(operation=operation, status=Status.FAILED)
-        try:
-            done = work()
-        except (SessionLostError, DeadlineError) as error:
-            outcome = replace(outcome, status=Status.UNKNOWN, error=error.during(operation.label()))
-        except HostError as error:
-            outcome = replace(outcome, error=error.during(operation.label()))
-        else:
-            status = Status.CHANGED if done.changed else Status.OK
-            notes = tuple(f"left out: {path}" for path in done.left_out)
-            if done.resumed_bytes:
-                notes += (f"went on after {done.resumed_bytes} bytes of an earlier try",)
-            outcome = replace(outcome, status=status, after=done, diff=done.diff, notes=notes)
-        outcome = replace(outcome, duration_s=round(time.monotonic() - began, 6))
-        self._history.append(outcome)
-        return outcome.must()
-
-    def _progress(self, operation: Operation) -> Callable[[int, int], None] | None:
+    def progress_of(self, label: str) -> Callable[[int, int], None] | None:
+        """Whom a transfer of this label tells the bytes that have moved, and those to move."""
         tell = self.progress
-        if tell is None:
-            return None
-        label = operation.label()
-        return lambda moved, total: tell(label, moved, total)
+        return None if tell is None else lambda moved, total: tell(label, moved, total)
 
     def _ask(self, script: Script) -> Reply:
         return self.session.ask(script, deadline_s=self.deadline_s)
@@ -393,6 +350,7 @@ class Host:
         return Outcome(
             operation=procedure,
             status=Status.CHANGED if done.changed else Status.OK,
+            after=done.after if shown else None,
             diff=done.diff if shown else "",
             notes=done.notes,
             stdout=done.stdout if shown else "",

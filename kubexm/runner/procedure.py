@@ -34,6 +34,7 @@ class Done:
         stderr: The same of the other stream.
         exit_status: Of its command, where it is one.
         values: What it publishes for later steps.
+        after: What its outcome has as `after`; nobody shows it.
     """
 
     changed: bool = True
@@ -43,6 +44,7 @@ class Done:
     stderr: str = ""
     exit_status: int | None = None
     values: Mapping[str, Plain | Secret] = field(default_factory=_nothing)
+    after: object = None
 
 
 class Procedure(Protocol):

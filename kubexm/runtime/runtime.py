@@ -141,6 +141,7 @@ class Runtime:
         self._host_lock = HostLock()
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
+        self._connecting: set[Connector] = set()
         self._aborted = threading.Event()
         self._told: set[str] = set()
 
@@ -179,6 +180,8 @@ class Runtime:
             try:
                 connector = self._reach(host, stack)
             except HostError as error:
+                if self.is_aborted:
+                    raise AbortedError(_INTERRUPTED, host=host.name) from error
                 raise error.on(host.name) from error.__cause__
             except PoolClosedError as error:
                 if self.is_aborted:
@@ -198,7 +201,16 @@ class Runtime:
             privilege = Privilege.ROOT if connector.wants_root else Privilege.LOGIN
             connector.through(self._carrier(host, privilege, stack))
         stack.callback(connector.close)
-        connector.connect()
+        with self._lock:
+            self._connecting.add(connector)
+        try:
+            if not self.is_aborted:
+                connector.connect()
+        finally:
+            with self._lock:
+                self._connecting.discard(connector)
+        if self.is_aborted:
+            raise AbortedError(_INTERRUPTED, host=host.name)
         return connector
 
     def news(self, connector: Connector) -> tuple[str, ...]:
@@ -327,15 +339,17 @@ class Runtime:
         return self._aborted.is_set()
 
     def abort(self) -> None:
-        """Drop every session at once, and whoever waits for a connection.
+        """Drop every session at once, and whoever makes a connection or waits for one.
 
         A script that is at work ends by itself on the host.
         """
         with self._lock:
             self._aborted.set()
-            sessions = tuple(self._sessions)
+            sessions, connecting = tuple(self._sessions), tuple(self._connecting)
         for session in sessions:
             session.kill()
+        for connector in connecting:
+            connector.close()
         self.close()
 
     def pause(self, host: Host, seconds: float) -> None:

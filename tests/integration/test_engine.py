@@ -28,6 +28,7 @@ from kubexm.inventory import load
 from kubexm.plan import Plan, Step, StepContext
 from kubexm.runner import Host, Status
 from kubexm.runner.operations import CommandRun, FileContent
+from kubexm.runner.procedures import Get, Put
 from kubexm.runtime import Runtime, Settings
 
 if TYPE_CHECKING:
@@ -72,6 +73,30 @@ def broken(host: str) -> Step:
             yield CommandRun(command="echo it broke >&2; exit 4", creates="/nowhere/at-all")
 
     return Step(name="broken", body=body)
+
+
+def test_files_go_and_come_as_steps_of_a_plan(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/file").write_text("content")
+    there = tmp_path / "there"
+    steps = (
+        Step(name="put", body=(Put(source=tmp_path / "source", path=str(there)),)),
+        Step(name="get", body=(Get(path=str(there), local=tmp_path / "back/{host}"),)),
+    )
+    plan = Plan(name="p", steps=steps)
+    checked = walk(plan, runtime_of(tmp_path, ("a",), Settings(check=True)), Bus(()))
+    assert not there.exists()
+    assert [one.status for one in checked.hosts[0].steps[0].outcomes] == [Status.CHANGED]
+    for status in (Status.CHANGED, Status.OK):
+        report = walk(plan, runtime_of(tmp_path, ("a",)), Bus(()))
+        outcomes = [outcome for step in report.hosts[0].steps for outcome in step.outcomes]
+        assert [outcome.status for outcome in outcomes] == [status, status]
+    assert (tmp_path / "back/a/file").read_text() == "content"
+    (tmp_path / "source/file").unlink()
+    (tmp_path / "source").rmdir()
+    report = walk(plan, runtime_of(tmp_path, ("a",)), Bus(()))
+    assert report.exit_code() == ExitCode.FAILED
+    assert "cannot be put" in str(report.hosts[0].steps[0].outcomes[0].error)
 
 
 def test_one_hosts_failure_is_its_own_and_its_later_steps_are_skipped(tmp_path: Path) -> None:

@@ -109,6 +109,19 @@ def listening(*, answer: bytes | None) -> Iterator[int]:
                 connection.close()
 
 
+@contextlib.contextmanager
+def deaf() -> Iterator[int]:
+    """A port that does not answer: so many wait to be accepted that the kernel drops the rest."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(server.getsockname())
+        time.sleep(0.1)
+        yield server.getsockname()[1]
+
+
 class TestExec:
     def test_stdout_stderr_and_the_status_come_apart(self, connected: SshConnector) -> None:
         process = connected.open("echo out; echo err >&2; exit 3")
@@ -502,14 +515,41 @@ class TestReach:
 
     def test_closing_during_a_connect_does_not_leave_a_connection(self, sshd: SshServer) -> None:
         with listening(answer=None) as port, ThreadPoolExecutor(1) as pool:
-            connector = SshConnector(sshd.endpoint(port=port, connect_timeout_s=2))
+            connector = SshConnector(sshd.endpoint(port=port, connect_timeout_s=60))
             connecting = pool.submit(connector.connect)
             time.sleep(0.3)
             began = time.monotonic()
             connector.close()
-            assert time.monotonic() - began < 0.5
-            with pytest.raises(UnreachableError):
+            with pytest.raises(UnreachableError, match="closed while connecting"):
                 connecting.result(timeout=10)
+            assert time.monotonic() - began < 3
+
+    def test_closing_ends_the_wait_for_a_machine_that_does_not_answer(
+        self, sshd: SshServer
+    ) -> None:
+        with deaf() as port, ThreadPoolExecutor(1) as pool:
+            connector = SshConnector(sshd.endpoint(port=port, connect_timeout_s=60))
+            connecting = pool.submit(connector.connect)
+            time.sleep(0.5)
+            assert not connecting.done()
+            began = time.monotonic()
+            connector.close()
+            with pytest.raises(UnreachableError, match="closed while connecting"):
+                connecting.result(timeout=10)
+            assert time.monotonic() - began < 3
+        assert not connector.is_connected()
+
+    def test_closing_ends_the_wait_for_a_bastion(self, sshd: SshServer) -> None:
+        with listening(answer=None) as port, ThreadPoolExecutor(1) as pool:
+            bastion = sshd.endpoint(port=port, connect_timeout_s=60)
+            connector = SshConnector(sshd.endpoint(bastions=(bastion,), connect_timeout_s=60))
+            connecting = pool.submit(connector.connect)
+            time.sleep(0.3)
+            began = time.monotonic()
+            connector.close()
+            with pytest.raises(UnreachableError, match="closed while connecting"):
+                connecting.result(timeout=10)
+            assert time.monotonic() - began < 3
 
 
 class TestHostKeys:

@@ -211,7 +211,7 @@ def test_put_and_get_as_they_are_typed(project: Project, tmp_path: Path, target:
         "hosts.put", str(source), there, *limit, "--mode", "0600", "--output", "json"
     )
     (ended,) = [json.loads(line) for line in stdout.splitlines() if '"operation.ended"' in line]
-    assert (ended["status"], ended["type"]) == ("ok", "Uploaded")
+    assert (ended["status"], ended["type"]) == ("ok", "Put")
     code, stdout, stderr = project.run("hosts.get", there, "got")
     assert code == 0, stderr
     for name in ("h0", "h1", "h2"):

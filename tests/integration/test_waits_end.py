@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests.integration.sshd import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -43,6 +46,13 @@ def project(tmp_path: Path) -> Path:
         f"    gone: {{kubexm_host: 127.0.0.1, kubexm_port: {free_port()}, kubexm_user: x}}\n"
     )
     return tmp_path
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of somebody who takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as server:
+        yield server.getsockname()[1]
 
 
 def interrupted(project: Path, *words: str, sign: str, times: int) -> tuple[int, str]:
@@ -88,3 +98,36 @@ def test_waiting_for_a_port_ends_with_the_second_interrupt(project: Path) -> Non
     code, said = interrupted(project, *words, sign='"host.planned"', times=2)
     assert code == 130, said
     assert '"status": "interrupted"' in said
+
+
+@pytest.mark.parametrize(("words", "times"), [(("hosts.ping",), 1), (("port", "--number", "9"), 2)])
+def test_connecting_ends_with_the_interrupt_that_drops_the_hosts(
+    project: Path, silent: int, words: tuple[str, ...], times: int
+) -> None:
+    """Far from its end: the hosts have ten minutes to answer."""
+    (project / "inventories" / "default.yaml").write_text(
+        "all:\n  hosts:\n    h[1:3]: {}\n  vars:\n"
+        f"    {{kubexm_host: 127.0.0.1, kubexm_port: {silent}, kubexm_user: x,"
+        " kubexm_connect_timeout: 600}\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "invoke", *words],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        time.sleep(3)
+        assert process.poll() is None
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        said, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 130, said
+    assert said.count("interrupted") >= 3, said
+    assert "Traceback" not in said

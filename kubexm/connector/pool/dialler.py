@@ -40,10 +40,16 @@ class Dialler:
         self._clock = clock
         self._window = DialWindow(lambda: settings().max_dials)
         self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._at_work: list[Connector] = []
 
     def stop(self) -> None:
-        """Dial no more: who waits for the next try has had the last one."""
-        self._stopped.set()
+        """Dial no more: who waits for the next try has had the last one, who tries fails."""
+        with self._lock:
+            self._stopped.set()
+            at_work = tuple(self._at_work)
+        for connector in at_work:
+            connector.close()
 
     def connect(self, connector: Connector, key: Key) -> None:
         """Connect; when the host hangs up at once, again a little later.
@@ -73,7 +79,11 @@ class Dialler:
 
     def _try(self, connector: Connector, key: Key) -> None:
         with self._window.dial() as epoch:
-            if self._stopped.is_set():
+            with self._lock:
+                is_stopped = self._stopped.is_set()
+                if not is_stopped:
+                    self._at_work.append(connector)
+            if is_stopped:
                 message = f"the connection pool is shut down: {key.label} was not dialled"
                 raise PoolClosedError(message)
             self._counters.dialled(key.label)
@@ -87,4 +97,7 @@ class Dialler:
                 if isinstance(error, DroppedError):
                     self._window.dropped(epoch)
                 raise
+            finally:
+                with self._lock:
+                    self._at_work.remove(connector)
             self._window.succeeded()

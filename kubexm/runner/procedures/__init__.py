@@ -7,5 +7,6 @@ from kubexm.runner.procedures.command import RunCommand
 from kubexm.runner.procedures.port import WaitForPort
 from kubexm.runner.procedures.reboot import Reboot
 from kubexm.runner.procedures.service import RestartService
+from kubexm.runner.procedures.transfer import Get, Put
 
-__all__ = ["Reboot", "RestartService", "RunCommand", "WaitForPort"]
+__all__ = ["Get", "Put", "Reboot", "RestartService", "RunCommand", "WaitForPort"]

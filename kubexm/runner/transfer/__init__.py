@@ -6,19 +6,17 @@ it is read from disk while it is sent, checked by SHA-256, and put in place at o
 """
 
 from kubexm.runner.transfer.get import get
-from kubexm.runner.transfer.model import Fetched, Progress, PutOptions, Transfer, Uploaded
+from kubexm.runner.transfer.model import Progress, PutOptions, Transfer
 from kubexm.runner.transfer.put import put
 from kubexm.runner.transfer.source import Entry, EntryKind, Source
 
 __all__ = [
     "Entry",
     "EntryKind",
-    "Fetched",
     "Progress",
     "PutOptions",
     "Source",
     "Transfer",
-    "Uploaded",
     "get",
     "put",
 ]

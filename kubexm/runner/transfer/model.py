@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from kubexm.runner.operation import Operation
-from kubexm.runner.operations.file import check_mode, check_path
+from kubexm.runner.operations.file import check_mode
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the bytes that have moved and those that have to move."""
@@ -72,43 +71,3 @@ class Transfer:
     resumed_bytes: int = 0
     left_out: tuple[str, ...] = ()
     diff: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uploaded(Operation):
-    """A file or directory of this machine that is on the host as well: what `Host.put` reports.
-
-    Args:
-        local: The path here, as it was given.
-        path: The path on the host.
-    """
-
-    local: str
-    path: str
-
-    def __post_init__(self) -> None:
-        check_path(self.path)
-
-    def label(self) -> str:
-        """See `Operation.label`."""
-        return f"put {self.local} to {self.path}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched(Operation):
-    """A file or directory of the host that is here as well: what `Host.get` reports.
-
-    Args:
-        path: The path on the host.
-        local: The path here.
-    """
-
-    path: str
-    local: str
-
-    def __post_init__(self) -> None:
-        check_path(self.path)
-
-    def label(self) -> str:
-        """See `Operation.label`."""
-        return f"get {self.path} to {self.local}"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kubexm.errors import TransferError
 from kubexm.runner import PutOptions
-from kubexm.runner.transfer import Uploaded
+from kubexm.runner.procedures import Put
 from kubexm.runner.transfer.get import plain
 from kubexm.runner.transfer.model import FIRST_PART_BYTES, MOST_PART_BYTES, next_part_bytes
 from kubexm.runner.transfer.remote import Remote
@@ -51,4 +51,4 @@ def test_what_cannot_be_put_is_refused_before_anything_is_sent() -> None:
             PutOptions(mode=mode)
     for path in ("relative", "/", "/a/../b", "/a/"):
         with pytest.raises(ValueError, match=r"not .* path of a file"):
-            Uploaded(local="x", path=path)
+            Put(source="x", path=path)
