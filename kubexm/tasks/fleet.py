@@ -14,7 +14,6 @@ from kubexm.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
     from kubexm.engine import Bus, Listener, RunReport
     from kubexm.inventory import Host, Inventory, VaultKey
@@ -61,12 +60,7 @@ class Fleet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._runtime is not None:
             self._runtime.abort()
         self._stack.close()

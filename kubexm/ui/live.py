@@ -15,7 +15,6 @@ from kubexm.ui.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from rich.live import Live as RichLive
     from rich.text import Text
@@ -79,12 +78,7 @@ class Live:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
 
     def on_event(self, event: Event) -> None:

@@ -33,7 +33,6 @@ from kubexm.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from kubexm.connector.endpoint import ConnectorFactory, Endpoint
     from kubexm.connector.pool.bastion import Bastion
@@ -94,12 +93,7 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property

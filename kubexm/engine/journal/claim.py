@@ -12,7 +12,6 @@ from kubexm.errors import JournalError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 _NAME = "at-work"
 
@@ -34,12 +33,7 @@ class Claim:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()
 
     def take(self) -> bool:

@@ -16,7 +16,6 @@ from kubexm.errors import JournalError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 Value: TypeAlias = str | int | float | None
 Statement: TypeAlias = tuple[str, tuple[Value, ...]]
@@ -79,12 +78,7 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -17,7 +17,6 @@ from kubexm.errors import ResumeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from kubexm.engine.journal.database import Statement
     from kubexm.runtime import WorkDirectory
@@ -48,12 +47,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

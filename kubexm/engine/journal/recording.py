@@ -17,7 +17,6 @@ from kubexm.errors import JournalError, ResumeError
 
 if TYPE_CHECKING:
     import sqlite3
-    from types import TracebackType
 
     from kubexm.engine.journal.database import Database
     from kubexm.engine.record import Entry
@@ -91,12 +90,7 @@ class Recording:
         self._claim.sign()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if not self._has_begun:
             shutil.rmtree(self._directory)
         self._claim.release()

@@ -27,8 +27,6 @@ from kubexm.ui.file import place
 from kubexm.ui.text import indent
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from kubexm.engine import Listener
     from kubexm.runner import Outcome
 
@@ -59,12 +57,7 @@ class HostLogs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for file in self._files.values():
             file.close()
 

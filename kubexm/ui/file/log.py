@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import Self, TextIO
 
 from kubexm.engine import (
     Event,
@@ -31,9 +31,6 @@ from kubexm.engine.trace import Trace, current
 from kubexm.errors import UsageError
 from kubexm.ui.file import place
 from kubexm.ui.stream import say
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _NAME = "kubexm.run"
 _KEPT = (
@@ -104,12 +101,7 @@ class Log:
         root.setLevel(min(root.level, self._level.number))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         root = logging.getLogger()
         root.setLevel(self._before)
         for handler in (self._handler, *self._others):

@@ -13,7 +13,6 @@ from kubexm.ui.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 
 class ToFile:
@@ -40,12 +39,7 @@ class ToFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._out is not None:
             self._out.close()
 
