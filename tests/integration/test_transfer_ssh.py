@@ -321,7 +321,7 @@ def fan_out(many: list[SshServer], tmp_path: Path, *, hosts: int, size: int) -> 
     second = project.start("image", "--output", "json")
     peak = 0
     while second.poll() is None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, IndexError):
             status = Path(f"/proc/{second.pid}/status").read_text()
             peak = max(peak, int(status.partition("VmHWM:")[2].split()[0]))
         try:
