@@ -1,8 +1,8 @@
 """Numbers about the process, kept in memory and written as Prometheus text.
 
-A `Registry` holds families of counters, gauges and histograms; whoever measures something is
-handed one. The text is version 0.0.4 of the exposition format, as the textfile collector of
-node_exporter reads it.
+A `Registry` holds families of counters, gauges, histograms and summaries; whoever measures
+something is handed one. The text is version 0.0.4 of the exposition format, as the textfile
+collector of node_exporter reads it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,13 @@ class Registry:
             series.count += 1
             series.value += value
 
+    def total(self, family: Family, *labels: str, count: int, value: float) -> None:
+        """Add so many values to a summary, of which only the sum is known."""
+        with self._lock:
+            series = self._at(family, labels)
+            series.count += count
+            series.value += value
+
     def text(self) -> str:
         """Everything as Prometheus text, sorted by name and labels."""
         with self._lock:
@@ -120,14 +128,15 @@ def _lines(family: Family, all_series: dict[tuple[str, ...], _Series]) -> Iterat
     yield f"# TYPE {family.name} {family.kind.value}\n"
     for values, series in sorted(all_series.items()):
         labels = family.labelled(values)
-        if family.kind is not Kind.HISTOGRAM:
+        if family.kind in {Kind.COUNTER, Kind.GAUGE}:
             yield _line(family.name, labels, series.value)
             continue
-        below = 0
-        for bound, count in zip(family.bounds, series.buckets, strict=True):
-            below += count
-            yield _line(f"{family.name}_bucket", (*labels, ("le", _number(bound))), below)
-        yield _line(f"{family.name}_bucket", (*labels, ("le", "+Inf")), series.count)
+        if family.kind is Kind.HISTOGRAM:
+            below = 0
+            for bound, count in zip(family.bounds, series.buckets, strict=True):
+                below += count
+                yield _line(f"{family.name}_bucket", (*labels, ("le", _number(bound))), below)
+            yield _line(f"{family.name}_bucket", (*labels, ("le", "+Inf")), series.count)
         yield _line(f"{family.name}_sum", labels, series.value)
         yield _line(f"{family.name}_count", labels, series.count)
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Self
 from kubexm.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from kubexm.connector.pool import Pool
     from kubexm.engine import Bus, Listener, RunReport
     from kubexm.inventory import Host, Inventory, VaultKey
     from kubexm.plan import Amount, Plan
@@ -256,12 +257,15 @@ class Fleet:
                 stack.enter_context(shown)
             yield stack.enter_context(Bus([shown, *audience]))
 
+    def _pools(self) -> Iterable[Pool]:
+        return self.runtime.pools.values()
+
     def _hearing(self) -> tuple[Listener, ...]:
         """Who hears all runs of the task, besides what shows them."""
         if self._audience is None:
             from kubexm.tasks.audience import audience
 
-            self._audience = audience(self.flags, self.work_directory)
+            self._audience = audience(self.flags, self.work_directory, self._pools)
             for heard in self._audience:
                 if isinstance(heard, AbstractContextManager):
                     self._stack.enter_context(heard)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -248,6 +249,17 @@ def test_commands_take_their_options(project: Project) -> None:
     code, stdout, stderr = project.run("hosts.run", "id -un", "--as-user", "root", *limit)
     assert code == 2
     assert "forbids" in stdout
+
+
+def test_the_pools_numbers_are_in_the_file_of_metrics(project: Project, tmp_path: Path) -> None:
+    target = tmp_path / "metrics"
+    code, _, stderr = project.run("hosts.run", "true", "--metrics-file", str(target))
+    assert code == 0, stderr
+    text = target.read_text()
+    assert text.count("# TYPE kubexm_connector_pool_dials_total counter\n") == 1
+    dials = re.findall(r'^kubexm_connector_pool_dials_total\{key="[^"]+"\} 1$', text, re.MULTILINE)
+    assert len(dials) == 3
+    assert 'kubexm_runs_total{plan="hosts.run"' in text
 
 
 def test_an_interrupt_ends_the_command_on_the_hosts(project: Project) -> None:

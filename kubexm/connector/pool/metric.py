@@ -1,4 +1,4 @@
-"""What a pool has done so far, counted, and its Prometheus text."""
+"""What a pool has done so far, counted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from kubexm.connector.pool.state import Count
-
-_PREFIX = "kubexm_connector_pool"
+    from collections.abc import Mapping
 
 
 class Counters:
@@ -36,6 +32,12 @@ class Counters:
         with self._lock:
             return dict(self._errors)
 
+    @property
+    def waits(self) -> Mapping[str, tuple[int, float]]:
+        """How many waited for each, and how many seconds together."""
+        with self._lock:
+            return {label: (count, self._waited_s[label]) for label, count in self._waits.items()}
+
     def dialled(self, label: str) -> None:
         """A connection is being made."""
         with self._lock:
@@ -51,72 +53,3 @@ class Counters:
         with self._lock:
             self._waits[label] += 1
             self._waited_s[label] = self._waited_s.get(label, 0.0) + seconds
-
-    def text(self, counts: Mapping[str, Count]) -> str:
-        """Everything in Prometheus's text format, version 0.0.4."""
-        with self._lock:
-            lines = [
-                *_family(
-                    "active_connections",
-                    "gauge",
-                    "Connections that are leased.",
-                    ((_labels(key), one.active) for key, one in counts.items()),
-                ),
-                *_family(
-                    "idle_connections",
-                    "gauge",
-                    "Connections that wait for their next use.",
-                    ((_labels(key), one.idle) for key, one in counts.items()),
-                ),
-                *_family(
-                    "total_connections",
-                    "gauge",
-                    "Connections, those included that are being made or closed.",
-                    ((_labels(key), one.total) for key, one in counts.items()),
-                ),
-                *_family(
-                    "wait_duration_seconds",
-                    "summary",
-                    "Time that a lease waited for its turn; dialling is not in it.",
-                    (
-                        sample
-                        for key in self._waits
-                        for sample in (
-                            (_labels(key, suffix="_sum"), self._waited_s[key]),
-                            (_labels(key, suffix="_count"), self._waits[key]),
-                        )
-                    ),
-                ),
-                *_family(
-                    "dials_total",
-                    "counter",
-                    "Tries to connect.",
-                    ((_labels(key), count) for key, count in self._dials.items()),
-                ),
-                *_family(
-                    "errors_total",
-                    "counter",
-                    "Failures by kind.",
-                    ((_labels(key, kind), count) for (key, kind), count in self._errors.items()),
-                ),
-            ]
-        return "\n".join(lines) + "\n"
-
-
-def _family(
-    name: str, kind: str, meaning: str, samples: Iterable[tuple[str, float]]
-) -> Iterable[str]:
-    full = f"{_PREFIX}_{name}"
-    yield f"# HELP {full} {meaning}"
-    yield f"# TYPE {full} {kind}"
-    for labels, value in samples:
-        yield f"{full}{labels} {value}"
-
-
-def _labels(key: str, kind: str = "", *, suffix: str = "") -> str:
-    more = f',type="{_escaped(kind)}"' if kind else ""
-    return f'{suffix}{{key="{_escaped(key)}"{more}}}'
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

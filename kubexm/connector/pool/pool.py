@@ -139,7 +139,9 @@ class Pool:
 
     def prometheus(self) -> str:
         """Everything that is counted, as Prometheus text (version 0.0.4)."""
-        return self.counters.text(self.state.by_label)
+        from kubexm.connector.pool.prometheus import text  # few ask
+
+        return text((self,))
 
     def tend(self) -> float | None:
         """Do what is due: end what is too old, check what was idle, make what is missing.

@@ -10,6 +10,7 @@ from kubexm.metric import SECONDS, Family, Kind, Registry
 from kubexm.ui.file import place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from kubexm.engine import HostReport, RunReport
@@ -88,15 +89,16 @@ class Metrics:
 
     Args:
         target: The file; a reader never sees half of it.
-        registry: Where to count; others may count there too.
+        more: Gives what else is to be written, in the same format.
 
     Raises:
         UsageError: The file cannot be written.
     """
 
-    def __init__(self, target: str, registry: Registry | None = None) -> None:
+    def __init__(self, target: str, more: Callable[[], str] = str) -> None:
         self._path = place.check(Path(target))
-        self._registry = registry or Registry()
+        self._registry = Registry()
+        self._more = more
         self._plan = ""
 
     def on_event(self, event: Event) -> None:
@@ -116,7 +118,7 @@ class Metrics:
             case RunEnded():
                 self._over(event.report, event.time)
                 # there is nothing secret in it, and the collector is another user
-                place.replace(self._path, registry.text(), mode=0o644)
+                place.replace(self._path, registry.text() + self._more(), mode=0o644)
             case _:
                 pass
 
