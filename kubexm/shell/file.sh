@@ -36,59 +36,60 @@ kx_regular() {
   kx_state="file ${kx_line%" $kx_names"} $kx_sum $kx_names"
 }
 
-# kx_look PATH...: one process tells the state of all directories and regular files of these, one
-# the digests. A batch that reads many has most of its answers from here (kx_seen_state). PATHs
-# hold nothing that means something to a shell. Without any, what was seen is forgotten.
-kx_stats=
-kx_sums=
+# kx_look PATH...: remember what is at these, for kx_seen_state. One process tells the state of all
+# directories and regular files, one the digests: a batch that reads many paths has most of its
+# answers from here. PATHs hold nothing that means something to a shell. Without any, what was
+# seen is forgotten. A file system that hangs must not hang the loop, but a process of the batch.
+kx_surveyed=
 kx_look() {
-  kx_stats=
-  kx_sums=
-  kx_some=
+  kx_surveyed=
+  if [ "$#" -gt 0 ]; then
+    kx_surveyed="
+$(kx_survey "$@")
+"
+  fi
+}
+
+# kx_survey PATH...: lines "PATH absent", "PATH TYPE MODE UID GID SIZE OWNER:GROUP" (TYPE as the
+# number of st_mode, in hexadecimal) and "DIGEST  PATH"; none where it takes more to tell.
+kx_survey() {
   kx_files=
+  kx_directories=
   for kx_path; do
     if [ -L "$kx_path" ]; then
       continue
     elif [ -f "$kx_path" ]; then
       kx_files="$kx_files $kx_path"
     elif [ -d "$kx_path" ]; then
-      kx_some="$kx_some $kx_path"
+      kx_directories="$kx_directories $kx_path"
+    elif [ ! -e "$kx_path" ] && kx_visible "$kx_path" && [ ! -g "${kx_above:-/}" ]; then
+      printf '%s\n' "$kx_path absent"
     fi
   done
-  if [ -n "$kx_files$kx_some" ]; then
+  if [ -n "$kx_files$kx_directories" ]; then
     # shellcheck disable=SC2086 # several words, on purpose
-    kx_stats="
-$(stat -c '%n %f %a %u %g %s %U:%G' -- $kx_files $kx_some)
-"
+    stat -c '%n %f %a %u %g %s %U:%G' -- $kx_files $kx_directories
   fi
   if [ -n "$kx_files" ] && command -v sha256sum >/dev/null; then
     # shellcheck disable=SC2086
-    kx_sums="
-$(sha256sum -- $kx_files)
-"
+    sha256sum -- $kx_files
   fi
 }
 
-# kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when that can be
-# told without a process; kx_content_state prints the same, since there is no link.
+# kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when kx_look saw
+# enough; kx_content_state prints the same, since there is no link. It asks no file system.
 kx_seen_state() {
-  [ ! -L "$1" ] || return 1
-  if [ ! -e "$1" ]; then
-    kx_visible "$1" 2>/dev/null && [ ! -g "${kx_above:-/}" ] || return 1
-    kx_answer="absent
-"
-    return
-  fi
-  kx_line=${kx_stats#*"
+  kx_line=${kx_surveyed#*"
 $1 "}
-  [ "$kx_line" != "$kx_stats" ] || return 1
+  [ "$kx_line" != "$kx_surveyed" ] || return 1
   kx_line=${kx_line%%"
 "*}
   case $kx_line in
+  absent) kx_state=absent ;;
   8???" "*)
-    kx_sum=${kx_sums%%"  $1
+    kx_sum=${kx_surveyed%%"  $1
 "*}
-    [ "$kx_sum" != "$kx_sums" ] || return 1
+    [ "$kx_sum" != "$kx_surveyed" ] || return 1
     kx_sum=${kx_sum##*"
 "}
     kx_line=${kx_line#* }

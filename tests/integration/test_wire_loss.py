@@ -100,6 +100,9 @@ def test_nothing_more_is_applied_when_the_controller_is_killed(
         marks = [each.stdout.readline().strip() for each in controllers if each.stdout is not None]
         assert eventually(lambda: all(map(lines, traces.values())), within_s=20)
         time.sleep(0.1)
+        for controller in controllers:
+            controller.kill()
+            controller.wait()
         seen = {name: len(lines(trace)) for name, trace in traces.items()}
     assert eventually(lambda: not any(processes(mark) for mark in marks))
     assert all(marks)
@@ -137,7 +140,7 @@ def test_a_session_can_be_killed_from_another_thread(
         assert isinstance(result.ended_by, SessionLostError)
         assert result.ended_by.completed == len(result.replies) >= 1
         seen = len(lines(trace))
-        assert seen <= len(result.replies)
+        assert len(result.replies) - 1 <= seen
         assert eventually(lambda: not processes(mark))
         assert len(lines(trace)) <= seen + 1
         assert session.broken

@@ -1,0 +1,111 @@
+"""One look at many paths answers as looking at each of them does, and is no look at what is new."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kubexm.shell import Guarded, Reply, Script, Session
+from kubexm_linux.state import probe_state
+from tests.integration.wire import SHELLS, USERLAND, machine, session_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+CONTENT = b"known\n"
+
+
+@pytest.fixture(params=[*SHELLS, USERLAND])
+def session(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
+    with session_on(machine(request.param, tmp_path / "machine")) as session:
+        yield session
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "machine").mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "known").write_bytes(CONTENT)
+    (home / "other").write_bytes(b"other\n")
+    (home / "known.more").write_bytes(b"")
+    (home / "with blank").write_bytes(CONTENT)
+    (home / "sub").mkdir(mode=0o1750)
+    (home / "shared").mkdir()
+    (home / "shared").chmod(0o2775)
+    (home / "link").symlink_to("known")
+    (home / "lost").symlink_to("nowhere")
+    os.mkfifo(home / "pipe")
+    return home
+
+
+NAMES = (
+    *("known", "other", "known.more", "with blank", "sub", "sub/nothing", "shared/nothing"),
+    *("link", "lost", "pipe", "nothing", "nothing/at/all", "known/below"),
+)
+
+
+def probes(directory: Path) -> list[Script]:
+    return [
+        probe_state(str(directory / name), known=known, limit=limit, follow=follow)
+        for name in NAMES
+        for known in (None, CONTENT)
+        for limit in (-1, 3, 65_536)
+        for follow in (True, False)
+    ]
+
+
+def test_it_answers_as_looking_at_each_does(session: Session, directory: Path) -> None:
+    asked = probes(directory)
+    alone = [replace(script, looks=(), answer="") for script in asked]
+    assert sum(bool(script.answer) for script in asked) > len(asked) / 2
+    assert answers(session, asked) == answers(session, alone)
+
+
+def answers(session: Session, scripts: list[Script]) -> list[tuple[bytes, bytes, int]]:
+    replies = session.run(scripts).whole()
+    return [(r.stdout, r.stderr, r.exit_status) for r in replies if isinstance(r, Reply)]
+
+
+def test_it_answers_without_a_process(session: Session, directory: Path) -> None:
+    """Nothing that could be started is there any more."""
+    asked = [probe_state(str(directory / name), known=CONTENT) for name in ("known", "nothing")]
+    asked.insert(0, replace(asked[0], text="exit 7", answer="kx_seen_state x; PATH=/nowhere; true"))
+    (_, *told) = answers(session, asked)
+    assert [status for _, _, status in told] == [0, 0]
+    assert told[1][0] == b"absent\n"
+
+
+def test_a_change_and_what_follows_it_are_looked_at_anew(session: Session, directory: Path) -> None:
+    path = directory / "known"
+    probe = probe_state(str(path), known=CONTENT)
+    (before,) = session.run([probe]).whole()
+    assert isinstance(before, Reply)
+    change = Script(f"echo changed >{path}")
+    guarded, after = session.run(
+        [Guarded(probe=probe, expected=before.digest, change=change), probe]
+    ).whole()
+    assert isinstance(after, Reply)
+    assert after.stdout.endswith(b"\nchanged\n")
+    assert getattr(guarded, "reading", None) == after
+    path.write_bytes(b"somebody else\n")
+    stale, _ = session.run(
+        [Guarded(probe=probe, expected=before.digest, change=change), probe]
+    ).whole()
+    assert str(getattr(stale, "verdict", "")) == "stale"
+    assert path.read_bytes() == b"somebody else\n"
+
+
+def test_content_that_hides_markers_is_content(session: Session, directory: Path) -> None:
+    """A file may hold lines that look like what the look says of another."""
+    trap = directory / "trap"
+    trap.write_text(f"{directory}/known absent\n0000  {directory}/known\n")
+    asked = [probe_state(str(trap)), probe_state(str(directory / "known"), known=CONTENT)]
+    alone = [replace(script, looks=(), answer="") for script in asked]
+    assert answers(session, asked) == answers(session, alone)
