@@ -103,12 +103,23 @@ kx_taken() {
 
 # kx_same FILE SUM
 kx_same() {
-  kx_sum_of "$1" || return 1
+  kx_large_sum_of "$1" || return 1
   # shellcheck disable=SC2154 # kx_sum_of sets it
   [ "$kx_sum" = "$2" ] || {
     echo "kubexm: the content that arrived is not the content that was to be sent" >&2
     return 65
   }
+}
+
+# kx_large_sum_of FILE: as kx_sum_of; openssl, where it is there and works, takes an eighth of the
+# time of the sha256sum of coreutils 9, because it uses what the processor has for it.
+kx_large_sum_of() {
+  kx_sum=
+  if [ "$(stat -c %s -- "$1")" -gt 16777216 ] && command -v openssl >/dev/null 2>&1; then
+    kx_sum=$(openssl dgst -sha256 -r <"$1" 2>/dev/null)
+    kx_sum=${kx_sum%% *}
+  fi
+  [ "${#kx_sum}" = 64 ] || kx_sum_of "$1"
 }
 
 # kx_settle FILE NAME MODE OWNER GROUP: put what was taken as FILE in place, as NAME. What it

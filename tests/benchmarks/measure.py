@@ -101,8 +101,8 @@ def _family(pid: int) -> list[int]:
     """A process and all that it has started, as far as they are still there."""
     found = [pid]
     for one in found:
-        for children in Path(f"/proc/{one}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            for children in Path(f"/proc/{one}/task").glob("*/children"):
                 found += map(int, children.read_text("ascii").split())
     return found
 
