@@ -161,3 +161,27 @@ def test_a_step_goes_on_after_a_reboot(operator: Operator, hosts: tuple[LabHost,
     assert not set(before) & {boot_id(host) for host in hosts}
     for host in hosts:
         assert host.exec("cat", "/etc/booted", check=True).stdout == "after\n"
+
+
+def test_hosts_behind_a_bastion_reboot_and_are_waited_for(
+    lab: Laboratory,
+    hosts: tuple[LabHost, ...],
+    lab_hosts: tuple[LabHost, ...],
+    tmp_path: Path,
+) -> None:
+    bastion = lab_hosts[2]
+    bastion.reset()
+    operator = Operator.with_hosts(tmp_path, lab, (*hosts, bastion))
+    inventory = operator.inventory.read_text()
+    for host in hosts:
+        way = f"{{kubexm_host: {host.address}, kubexm_bastion: {bastion.name}}}"
+        inventory = inventory.replace(f"{{kubexm_host: {host.address}}}", way)
+    operator.inventory.write_text(inventory)
+    assert inventory.count("kubexm_bastion") == len(hosts)
+    before = [boot_id(host) for host in (*hosts, bastion)]
+    names = ",".join(host.name for host in hosts)
+    done = operator.inv("hosts.reboot", "--limit", names, "--wait", "100")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "rebooted in" in done.stdout
+    after = [boot_id(host) for host in (*hosts, bastion)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, False, True]
