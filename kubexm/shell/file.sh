@@ -11,10 +11,13 @@
 # with "GID GROUP" where a setgid directory hands its group down.
 kx_file_state() {
   if [ -L "$1" ]; then
-    stat -c 'link %a %u %g %s - %U:%G' -- "$1" && readlink -- "$1"
+    if kx_known "$1"; then printf '%s\n' "$kx_state"; else stat -c 'link %a %u %g %s - %U:%G' -- "$1"; fi &&
+      readlink -- "$1"
   elif [ -f "$1" ]; then
-    kx_sum_of "$1" && kx_line=$(stat -c '%a %u %g %s %U:%G' -- "$1") || return 1
-    kx_regular
+    kx_known "$1" || {
+      kx_sum_of "$1" && kx_line=$(stat -c '%a %u %g %s %U:%G' -- "$1") || return 1
+      kx_regular
+    }
     printf '%s\n' "$kx_state"
     if [ "$kx_size" -le "$2" ] && [ "$kx_sum" != "${3-}" ]; then cat -- "$1"; fi
   elif [ -d "$1" ]; then
@@ -36,39 +39,55 @@ kx_regular() {
   kx_state="file ${kx_line%" $kx_names"} $kx_sum $kx_names"
 }
 
-# kx_look PATH...: remember what is at these, for kx_seen_state. One process tells the state of all
-# directories and regular files, one the digests: a batch that reads many paths has most of its
-# answers from here. PATHs hold nothing that means something to a shell. Without any, what was
-# seen is forgotten. A file system that hangs must not hang the loop, but a process of the batch.
-kx_surveyed=
+# kx_look PATH...: remember what is at these, for kx_known. One process tells the state of all, one
+# the digests of all files: a batch that reads many paths has most of its answers from here. PATHs
+# hold nothing that means something to a shell. Without any, what was seen is forgotten.
+# A file system that hangs must not hang the loop but a process of the batch, so that kx_survey is
+# one. Finding a line with ${x#*LINE} takes dash time quadratic in what is before it.
 kx_look() {
-  kx_surveyed=
+  kx_stats=
+  kx_sums=
+  kx_at=0
   if [ "$#" -gt 0 ]; then
-    kx_surveyed="
-$(kx_survey "$@")
-"
+    kx_lines=$(kx_survey "$@")
+    set -f
+    IFS='
+'
+    for kx_line in $kx_lines; do
+      case $kx_line in
+      /*)
+        kx_at=$((kx_at + 1))
+        eval "kx_state_$kx_at=\${kx_line#* }"
+        kx_stats="$kx_stats ${kx_line%% *}) kx_at=$kx_at ;;"
+        ;;
+      *) kx_sums="$kx_sums ${kx_line#*  }) kx_sum=${kx_line%% *} ;;" ;;
+      esac
+    done
+    unset IFS
+    set +f
   fi
+  eval "kx_stat_at() { case \$1 in $kx_stats *) return 1 ;; esac; }"
+  eval "kx_sum_at() { case \$1 in $kx_sums *) return 1 ;; esac; }"
 }
+kx_look
 
 # kx_survey PATH...: lines "PATH absent", "PATH TYPE MODE UID GID SIZE OWNER:GROUP" (TYPE as the
 # number of st_mode, in hexadecimal) and "DIGEST  PATH"; none where it takes more to tell.
 kx_survey() {
   kx_files=
-  kx_directories=
+  kx_others=
   for kx_path; do
-    if [ -L "$kx_path" ]; then
-      continue
+    if [ -L "$kx_path" ] || [ -d "$kx_path" ]; then
+      kx_others="$kx_others $kx_path"
     elif [ -f "$kx_path" ]; then
       kx_files="$kx_files $kx_path"
-    elif [ -d "$kx_path" ]; then
-      kx_directories="$kx_directories $kx_path"
     elif [ ! -e "$kx_path" ] && kx_visible "$kx_path" && [ ! -g "${kx_above:-/}" ]; then
       printf '%s\n' "$kx_path absent"
     fi
   done
-  if [ -n "$kx_files$kx_directories" ]; then
+  if [ -n "$kx_files$kx_others" ]; then
     # shellcheck disable=SC2086 # several words, on purpose
-    stat -c '%n %f %a %u %g %s %U:%G' -- $kx_files $kx_directories
+    stat -c '%n %f %a %u %g %s %U:%G' -- $kx_files $kx_others
   fi
   if [ -n "$kx_files" ] && command -v sha256sum >/dev/null; then
     # shellcheck disable=SC2086
@@ -76,33 +95,31 @@ kx_survey() {
   fi
 }
 
-# kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when kx_look saw
-# enough; kx_content_state prints the same, since there is no link. It asks no file system.
-kx_seen_state() {
-  kx_line=${kx_surveyed#*"
-$1 "}
-  [ "$kx_line" != "$kx_surveyed" ] || return 1
-  kx_line=${kx_line%%"
-"*}
-  case $kx_line in
+# kx_known PATH: sets kx_state to the first line of kx_file_state, and of a regular file kx_size
+# and kx_sum, when kx_look saw enough. It asks no file system.
+kx_known() {
+  kx_stat_at "$1" || return 1
+  eval "kx_line=\$kx_state_$kx_at"
+  kx_type=${kx_line%% *}
+  kx_line=${kx_line#* }
+  kx_names=${kx_line#* * * * }
+  kx_owners=${kx_line%" $kx_names"}
+  case $kx_type in
   absent) kx_state=absent ;;
-  8???" "*)
-    kx_sum=${kx_surveyed%%"  $1
-"*}
-    [ "$kx_sum" != "$kx_surveyed" ] || return 1
-    kx_sum=${kx_sum##*"
-"}
-    kx_line=${kx_line#* }
-    kx_regular
-    [ "$kx_size" -gt "$2" ] || [ "$kx_sum" = "${3-}" ] || return 1
-    ;;
-  4???" "*)
-    kx_line=${kx_line#* }
-    kx_names=${kx_line#* * * * }
-    kx_line=${kx_line%" $kx_names"}
-    kx_state="directory ${kx_line% *} 0 - $kx_names"
-    ;;
+  8???) kx_sum_at "$1" && kx_regular ;;
+  4???) kx_state="directory ${kx_owners% *} 0 - $kx_names" ;;
+  a???) kx_state="link $kx_owners - $kx_names" ;;
   *) return 1 ;;
+  esac
+}
+
+# kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when kx_look saw
+# enough; kx_content_state prints the same, since there is no link.
+kx_seen_state() {
+  kx_known "$1" || return 1
+  case $kx_state in
+  link*) return 1 ;;
+  file*) [ "$kx_size" -gt "$2" ] || [ "$kx_sum" = "${3-}" ] || return 1 ;;
   esac
   # shellcheck disable=SC2034 # the loop's
   kx_answer="$kx_state

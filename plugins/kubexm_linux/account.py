@@ -103,11 +103,11 @@ class Accounts:
         lines = _text(op.label(), reply).splitlines()
         if not lines:
             return AccountState()
-        entry = lines[0].split(":")
+        entry, groups = lines[0].split(":"), lines[1].split()
         return AccountState(
             uid=entry[1],
-            group=lines[1],
-            groups=frozenset(lines[2:]),
+            group=groups[0],
+            groups=frozenset(groups),
             home=entry[-2],
             shell=entry[-1],
         )

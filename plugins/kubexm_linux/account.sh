@@ -18,11 +18,12 @@ kx_group_state() {
   printf '%s' "$kx_line" | cut -d : -f 3
 }
 
-# kx_account_state NAME: the entry of passwd without the password, the name of the primary group,
-# then all groups, one a line and sorted; nothing when there is no such user.
+# kx_account_state NAME: the entry of passwd without the password, and a line with the names of all
+# groups, the primary one first; nothing when there is no such user.
 kx_account_state() {
   kx_line=$(kx_entry passwd "$1") || return 1
   [ -n "$kx_line" ] || return 0
-  printf '%s\n' "$kx_line" | cut -d : -f 1,3-
-  id -gn "$1" && id -Gn "$1" | tr ' ' '\n' | sort
+  kx_rest=${kx_line#*:}
+  printf '%s\n' "${kx_line%%:*}:${kx_rest#*:}"
+  id -Gn -- "$1"
 }

@@ -144,4 +144,6 @@ def _run(tool: Tool, job: Job, target: Target, place: Path) -> Figures:
     sys.stderr.write(f"bench: {tool.name}: {job}, {len(target.addresses)} hosts\n")
     shutil.rmtree(place / "control", ignore_errors=True)
     words = (*target.enter, *command.words)
-    return run(words, place, command.environment, timeout_s=_TIMEOUT_S)
+    # known_hosts of the last laboratory's addresses are nobody's business, and ours not the tools'
+    environment = {"HOME": str(place), **command.environment}
+    return run(words, place, environment, timeout_s=_TIMEOUT_S)
