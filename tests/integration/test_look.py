@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -109,3 +110,20 @@ def test_content_that_hides_markers_is_content(session: Session, directory: Path
     asked = [probe_state(str(trap)), probe_state(str(directory / "known"), known=CONTENT)]
     alone = [replace(script, looks=(), answer="") for script in asked]
     assert answers(session, asked) == answers(session, alone)
+
+
+def test_its_time_does_not_grow_with_the_square_of_the_paths(
+    session: Session, tmp_path: Path
+) -> None:
+    for number in range(400):
+        (tmp_path / f"file{number}").write_bytes(CONTENT)
+
+    def seconds(count: int) -> float:
+        asked = [probe_state(str(tmp_path / f"file{n}"), known=CONTENT) for n in range(count)]
+        began = time.monotonic()
+        session.run(asked).whole()
+        return time.monotonic() - began
+
+    few = min(seconds(40) for _ in range(3))
+    many = min(seconds(400) for _ in range(2))
+    assert many < 60 * few  # 100 would be the square
