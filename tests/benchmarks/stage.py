@@ -36,8 +36,8 @@ LoginGraceTime 0
 PerSourcePenalties no
 """
 _RELAY_PORT = 2222
-_NEEDED = ("python3", "python3-apt")
-"""What Ansible needs on a host, and nobody else."""
+_NEEDED = ("python3", "python3-apt", "ca-certificates")
+"""What Ansible needs on a host and nobody else; and, with openssl, what every real host has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
