@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from enum import Enum
 from functools import partial
+from pathlib import PurePath
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ def _words(  # noqa: PLR0912 - a case for each kind of value
             yield f"{type(value).__name__} {value!r}"
         case Secret() | Sealed():
             yield REDACTED
+        case PurePath():
+            yield f"path {value}"
         case Variables():
             # as they are written: a digest must not open secrets, nor fail where nobody reads
             yield from _words(value.raw, within)

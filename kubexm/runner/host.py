@@ -317,7 +317,8 @@ class Host:
 
         Args:
             path: On the host, absolute.
-            local: Where it goes: the path of the file or directory itself.
+            local: Where it goes: the path of the file or directory itself, with `{host}` for the
+                host's name.
 
         Returns:
             Its outcome; `after` is the `Transfer` that says what moved.
@@ -344,7 +345,7 @@ class Host:
         rests_on: tuple[str, ...] = ()
         if self.check:
             rests_on = tuple(dict.fromkeys(pending.label for pending in self.pending))
-            if done.changed:
+            if done.changed and procedure.alters():
                 held = Pending(label=procedure.label(), alters=procedure.alters())
                 self.pending += () if held in self.pending else (held,)
         return Outcome(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from kubexm.connector import Bootless, Carried, Notices, Reusable
 from kubexm.connector.elevated import Elevated
-from kubexm.connector.pool import Pool, PoolSettings
+from kubexm.connector.pool import Pool, PoolSettings, close_until_gone
 from kubexm.errors import (
     AbortedError,
     ConnectError,
@@ -98,8 +98,8 @@ class Runtime:
     """An inventory, a selection of its hosts, and the way to each of them.
 
     Connectors are loaded here, so that a broken one is told before any host is touched; for the
-    same reason whoever is going to open hosts looks at `catalogue` first. `_lock` guards the set
-    of open sessions, which `abort` drops from another thread, and `_told`.
+    same reason whoever is going to open hosts looks at `catalogue` first. `_lock` guards the open
+    sessions and the connectors at work, which `abort` drops from another thread, and `_told`.
 
     Args:
         inventory: All hosts.
@@ -141,7 +141,7 @@ class Runtime:
         self._host_lock = HostLock()
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
-        self._connecting: set[Connector] = set()
+        self._connecting: dict[int, Connector] = {}  # by their identity
         self._aborted = threading.Event()
         self._told: set[str] = set()
 
@@ -202,13 +202,13 @@ class Runtime:
             connector.through(self._carrier(host, privilege, stack))
         stack.callback(connector.close)
         with self._lock:
-            self._connecting.add(connector)
+            self._connecting[id(connector)] = connector
         try:
             if not self.is_aborted:
                 connector.connect()
         finally:
             with self._lock:
-                self._connecting.discard(connector)
+                del self._connecting[id(connector)]
         if self.is_aborted:
             raise AbortedError(_INTERRUPTED, host=host.name)
         return connector
@@ -345,12 +345,15 @@ class Runtime:
         """
         with self._lock:
             self._aborted.set()
-            sessions, connecting = tuple(self._sessions), tuple(self._connecting)
+            sessions = tuple(self._sessions)
         for session in sessions:
             session.kill()
-        for connector in connecting:
-            connector.close()
+        close_until_gone(self._being_connected)
         self.close()
+
+    def _being_connected(self) -> tuple[Connector, ...]:
+        with self._lock:
+            return tuple(self._connecting.values())
 
     def pause(self, host: Host, seconds: float) -> None:
         """Wait between two looks at a host.

@@ -207,12 +207,15 @@ def encode(
 
 
 def _looks(frames: Sequence[Frame]) -> dict[int, list[str]]:
-    """What goes before the frame of a number: see `Script.looks`. Changes see nothing of it."""
+    """What goes before the frame of a number: see `Script.looks`.
+
+    Changes see nothing of it, and what has a deadline of its own neither pays for it nor gains.
+    """
     lines: dict[int, list[str]] = {}
     words: dict[str, dict[str, None]] = {}
     first = 0
     for number, frame in enumerate((*frames, None)):
-        if isinstance(frame, Script):
+        if isinstance(frame, Script) and not (frame.stays or frame.tied or frame.deadline_s):
             for function, word in frame.looks:
                 words.setdefault(function, {})[word] = None
             continue

@@ -44,7 +44,12 @@ kx_say() {
 # kx_print TEXT: exactly that, and no process for it: the token must not show in `ps`.
 case $(command -v printf) in
 printf) kx_print() { printf %s "$1"; } ;;
-*) kx_print() { print -rn -- "$1"; } ;; # mksh
+*)
+  case $(command -v print) in
+  print) kx_print() { print -rn -- "$1"; } ;; # mksh
+  *) kx_print() { echo "${1%?}"; } ;;         # some read backslashes, which no marker has
+  esac
+  ;;
 esac
 
 # kx_flush: say what is to be said, in one write a stream, because each wakes two machines. It
@@ -88,8 +93,11 @@ kx_stay() {
 }
 
 # kx_see FUNCTION WORDS: call what looks at many things for the frames that follow, see
-# Script.looks. It sets variables.
-kx_see() { "$@" </dev/null >/dev/null 2>&1 9>&-; }
+# Script.looks. It sets variables. Without WORDS it forgets, which takes no time.
+kx_see() {
+  [ "$#" = 1 ] || kx_flush
+  "$@" </dev/null >/dev/null 2>&1 9>&-
+}
 
 # kx_do SCRIPT: evaluate it, in a subshell, without arguments, without the token, which would
 # turn the output of `set` into marker lines, and without the host lock (lock.sh).

@@ -14,7 +14,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+", re.ASCII)
 _RESERVED = re.compile(
     "case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while", re.ASCII
 )
-_FOR_READERS = re.compile(r"^[ \t]+|^[ \t]*#.*\n|^\n", re.MULTILINE)
+_FOR_READERS = re.compile(r"^[ \t]*#.*\n|^[ \t]+|^\n", re.MULTILINE)
 _UNSENDABLE = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -114,11 +114,12 @@ class Script:
         tied: It is ended as soon as nobody listens to it any more, a second or two after the
             link is gone. A change is not: half of one is worse than all of it.
         looks: Pairs of a library's function and a plain word (see `is_plain`). Of plain scripts
-            that follow each other in a batch, each such function is called once, before the
-            first of them, with the words of all: what it sees is the state at that time. The
-            scripts find it in variables, where they would start a process each.
+            that follow each other in a batch, without deadlines of their own, each such function
+            is called once, before the first of them, with the words of all: what it sees is the
+            state at that time. The scripts find it in variables, where they would start a
+            process each.
         answer: A library's function, which may tell the answer without a process; see `kx_run`
-            in prelude.sh.
+            in prelude.sh. Neither with a payload nor with `stays`.
     """
 
     text: str
@@ -135,6 +136,9 @@ class Script:
     def __post_init__(self) -> None:
         if self.payload is not None and self.content is not None:
             message = "a script has a payload or a content, not both"
+            raise ValueError(message)
+        if self.answer and (self.stays or self.stdin is not None):
+            message = "a script whose answer may be known has no payload, and does not stay"
             raise ValueError(message)
         if _UNSENDABLE.search(self.text):
             message = "a script cannot hold a NUL or half a surrogate pair; send bytes as payload"

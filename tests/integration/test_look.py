@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from kubexm.errors import DeadlineError, SessionLostError
 from kubexm.shell import Guarded, Reply, Script, Session
+from kubexm.shell.frame import digest
 from kubexm_linux.state import probe_state
 from tests.integration.wire import SHELLS, USERLAND, machine, session_on
 
@@ -127,3 +130,43 @@ def test_its_time_does_not_grow_with_the_square_of_the_paths(
     few = min(seconds(40) for _ in range(3))
     many = min(seconds(400) for _ in range(2))
     assert many < 60 * few  # 100 would be the square
+
+
+def test_a_change_is_known_to_be_done_while_a_look_behind_it_takes_its_time(
+    session: Session, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(3 << 30)
+    change = Guarded(
+        probe=Script("true"), expected=digest(b"", 0), change=Script(f"echo x >{done}")
+    )
+
+    def cut() -> None:
+        limit = time.monotonic() + 20
+        while not done.exists() and time.monotonic() < limit:
+            time.sleep(0.02)
+        time.sleep(1)
+        session.kill()
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    result = session.run([change, probe_state(str(large))])
+    cutter.join()
+    large.unlink()
+    assert isinstance(result.ended_by, SessionLostError)
+    assert [str(getattr(reply, "verdict", "")) for reply in result.replies] == ["changed"]
+
+
+def test_a_script_with_a_deadline_of_its_own_does_not_pay_for_a_look(
+    session: Session, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(3 << 30)
+    result = session.run([Script("echo quick").within(1), probe_state(str(large)).within(2)])
+    session.kill()
+    large.unlink()
+    assert isinstance(result.ended_by, DeadlineError)
+    assert [reply.text for reply in result.replies if isinstance(reply, Reply)] == ["quick\n"]

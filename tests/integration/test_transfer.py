@@ -368,3 +368,12 @@ def test_the_host_face_reports_what_moved(session: Session, tree: Path, tmp_path
         Status.CHANGED,
         Status.FAILED,
     ]
+
+
+def test_nothing_on_a_host_rests_on_what_is_got_from_it(
+    session: Session, tree: Path, tmp_path: Path
+) -> None:
+    host = Host.open("here", session, Catalogue([family]), check=True)
+    assert host.get(str(tree), tmp_path / "back").changed
+    assert host.put(tree, str(tmp_path / "there")).rests_on == ()
+    assert host.put(tree, str(tmp_path / "there")).rests_on == (f"put {tree} to {tmp_path}/there",)

@@ -24,6 +24,8 @@ from tests.lab.tree import discard
 
 _MOST_HOSTS = 200
 _MOST_LABORATORIES = 100
+_CHOSEN = 10
+"""The numbers below are for KUBEXM_LAB_NUMBER and the processes of a test run (conftest.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,10 @@ class Laboratory:
             LabError: All are taken.
         """
         # begun anywhere, so that hardly anybody gets the number that somebody just gave back
-        first = secrets.randbelow(_MOST_LABORATORIES - 1)
-        for count in range(_MOST_LABORATORIES - 1):
-            number = 1 + (first + count) % (_MOST_LABORATORIES - 1)
+        count = _MOST_LABORATORIES - _CHOSEN
+        first = secrets.randbelow(count)
+        for step in range(count):
+            number = _CHOSEN + (first + step) % count
             laboratory = cls(number=number, suite=suite)
             try:
                 laboratory.directory.mkdir(mode=0o700, parents=True)

@@ -7,6 +7,7 @@ In: a `ConnectorFactory` and endpoints. Out: leases, one user each at a time. Th
 
 from kubexm.connector.pool.clock import Clock
 from kubexm.connector.pool.connection import ManagedConnection
+from kubexm.connector.pool.dialler import close_until_gone
 from kubexm.connector.pool.key import Key
 from kubexm.connector.pool.metric import Counters
 from kubexm.connector.pool.pool import Pool
@@ -25,4 +26,5 @@ __all__ = [
     "PoolSource",
     "PoolState",
     "SettingError",
+    "close_until_gone",
 ]

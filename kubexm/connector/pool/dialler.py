@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from kubexm.connector.endpoint import Impatient
@@ -11,7 +12,7 @@ from kubexm.connector.pool.window import DialWindow
 from kubexm.errors import DroppedError, PoolClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kubexm.connector.endpoint import Connector
     from kubexm.connector.pool.clock import Clock
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 2.0
+_CLOSINGS = 20
+_BETWEEN_S = 0.05
 
 
 class Dialler:
@@ -40,16 +43,18 @@ class Dialler:
         self._clock = clock
         self._window = DialWindow(lambda: settings().max_dials)
         self._stopped = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards what follows
         self._at_work: list[Connector] = []
 
     def stop(self) -> None:
         """Dial no more: who waits for the next try has had the last one, who tries fails."""
         with self._lock:
             self._stopped.set()
-            at_work = tuple(self._at_work)
-        for connector in at_work:
-            connector.close()
+        close_until_gone(self._those_at_work)
+
+    def _those_at_work(self) -> tuple[Connector, ...]:
+        with self._lock:
+            return tuple(self._at_work)
 
     def connect(self, connector: Connector, key: Key) -> None:
         """Connect; when the host hangs up at once, again a little later.
@@ -101,3 +106,17 @@ class Dialler:
                 with self._lock:
                     self._at_work.remove(connector)
             self._window.succeeded()
+
+
+def close_until_gone(at_work: Callable[[], Iterable[Connector]]) -> None:
+    """Close connectors that are being connected, for a second or until none is.
+
+    One that begins just after it was closed takes no notice of that, so it is closed again.
+    """
+    for _ in range(_CLOSINGS):
+        found = tuple(at_work())
+        if not found:
+            return
+        for connector in found:
+            connector.close()
+        time.sleep(_BETWEEN_S)

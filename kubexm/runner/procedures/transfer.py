@@ -89,8 +89,8 @@ class Get(Procedure):
 
     Args:
         path: On the host, absolute.
-        local: Where it goes: the path of the file or directory itself. In a plan, `{host}` in it
-            stands for the host's name.
+        local: Where it goes: the path of the file or directory itself, with `{host}` for the
+            host's name. Without it every host of a step writes to the same path.
 
     Raises:
         ValueError: The path on the host is not absolute.

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kubexm.errors import PlanError
 from kubexm.plan import Plan, Retry, Step, cut, digest, dot, exceeds, tree
 from kubexm.runner.operations import FileContent
-from kubexm.runner.procedures import RestartService
+from kubexm.runner.procedures import Get, Put, RestartService
 from kubexm.secret import Secret
 
 
@@ -181,3 +183,9 @@ def test_a_plan_is_shown_as_a_graph_without_arrows_that_follow_from_others() -> 
         '  "etcd/start" -> "workers/drain" [style=bold];',
         '  "workers/drain" -> "workers/upgrade";',
     ]
+
+
+def test_the_digest_of_a_path_is_that_of_where_it_leads() -> None:
+    assert digest(Put(source=Path("a"), path="/x")) == digest(Put(source=Path("a"), path="/x"))
+    assert digest(Put(source=Path("a"), path="/x")) != digest(Put(source=Path("b"), path="/x"))
+    assert digest(Get(path="/x", local=Path("a"))) != digest(Get(path="/x", local=Path("b")))

@@ -118,3 +118,24 @@ def test_then_joins_two_scripts() -> None:
 def test_two_payloads_cannot_be_joined() -> None:
     with pytest.raises(ValueError, match="two scripts with a payload each"):
         Script("cat", payload=b"").then(Script("cat", payload=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        *(("kubexm.shell", name) for name in ("prelude", "lock", "file", "transfer")),
+        ("kubexm.facts", "facts"),
+        ("kubexm_linux", "kernel"),
+        ("kubexm_debian", "apt"),
+    ],
+)
+def test_a_library_is_sent_without_what_only_its_readers_need(package: str, name: str) -> None:
+    lines = Library.load(package, name).text.splitlines()
+    assert lines
+    assert [line for line in lines if not line or line[0] in "# \t"] == []
+
+
+def test_a_script_whose_answer_may_be_known_reads_no_payload() -> None:
+    for more in ({"payload": b"x"}, {"stays": True}):
+        with pytest.raises(ValueError, match="no payload"):
+            Script("f", answer="g", **more)

@@ -15,7 +15,7 @@ import pytest
 
 from kubexm.connector import Endpoint
 from kubexm.connector.local import LocalConnector
-from kubexm.connector.pool import Pool, PoolSettings, PoolSource
+from kubexm.connector.pool import Pool, PoolSettings, PoolSource, close_until_gone
 from kubexm.errors import (
     AuthenticationError,
     ConnectError,
@@ -455,3 +455,27 @@ class TestMetrics:
     def test_a_label_is_escaped(self) -> None:
         with Pool(FakeNetwork()) as pool, pool.lease(Endpoint(name='a"b\\c\nd')):
             assert r'{key="a\"b\\c\nd"} 1' in pool.prometheus()
+
+
+class TestClosingWhatConnects:
+    def test_one_that_takes_no_notice_of_the_first_is_closed_again(self) -> None:
+        at_work = [Deaf(closings=3), Deaf(closings=1)]
+        close_until_gone(lambda: [one for one in at_work if one.left])
+        assert [one.left for one in at_work] == [0, 0]
+
+    def test_it_does_not_wait_for_ever(self) -> None:
+        stubborn = Deaf(closings=10**6)
+        began = time.monotonic()
+        close_until_gone(lambda: [stubborn])
+        assert time.monotonic() - began < PATIENCE_S
+
+
+class Deaf(LocalConnector):
+    """One that goes on connecting until it was closed so many times."""
+
+    def __init__(self, *, closings: int) -> None:
+        super().__init__()
+        self.left = closings
+
+    def close(self) -> None:
+        self.left -= 1
