@@ -200,12 +200,26 @@ kx_attributes() {
 kx_store() {
   if [ -n "${KUBEXM_STATE-}" ]; then
     kx_originals=$KUBEXM_STATE/originals
-  elif [ "$(id -u)" = 0 ]; then
+  elif kx_is_root; then
     kx_originals=/var/lib/kubexm/originals
   else
     kx_originals=${XDG_STATE_HOME:-${HOME:-/nonexistent}/.local/state}/kubexm/originals
   fi
   [ -d "$kx_originals" ] || (umask 077 && mkdir -p -- "$kx_originals")
+}
+
+# kx_is_root: whether the effective user is root; as `id -u` says it, but without a process.
+kx_is_root() {
+  while read -r kx_key _ kx_euid _; do
+    [ "$kx_key" != Uid: ] || break
+  done </proc/self/status
+  [ "$kx_euid" = 0 ]
+}
+
+# kx_short NAME: sets kx_brief to its first 180 bytes, which leave room for what is put around it.
+kx_short() {
+  kx_brief=$1
+  [ "${#kx_brief}" -le 180 ] || kx_brief=$(printf %.180s "$1")
 }
 
 # kx_keep PATH: before the first edit of a file, keep it. One directory a file, named by the
@@ -257,9 +271,11 @@ kx_parents() {
 # that somebody has put in its place. Then nobody else can reach into it, or move it elsewhere.
 # Its owner is compared with that of a new file, because some file systems (NFS) rename root.
 kx_is_ours() {
-  kx_found=$(readlink -f -- "${1%/*}/")
+  kx_found=$(cd -P -- "${1%/*}/" && pwd -P)
   if [ "$(readlink -f .)" = "${kx_found%/}/${1##*/}" ] && (set -C && umask 077 && : >./.kubexm) &&
-    [ "$(stat -c %u . ./.kubexm | uniq | wc -l)" -eq 1 ]; then
+    kx_owners=$(stat -c %u . ./.kubexm) && [ "${kx_owners%%"
+"*}" = "${kx_owners##*"
+"}" ]; then
     rm -f ./.kubexm
   else
     echo "kubexm: $1 has been replaced by something else" >&2
@@ -343,7 +359,8 @@ kx_replace() {
   fi
   kx_parents "$kx_target" || return 1
   kx_base=${kx_target##*/}
-  kx_stage=${kx_target%/*}/.$(printf %.180s "$kx_base").kubexm
+  kx_short "$kx_base"
+  kx_stage=${kx_target%/*}/.$kx_brief.kubexm
   kx_sweep "$kx_stage-"
   kx_sweep "${kx_target%/*}/.kubexm-"
   # what is left of a put in parts belongs to content that is not wanted any more

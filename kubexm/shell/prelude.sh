@@ -317,7 +317,7 @@ kx_alive() {
 
 # kx_digest: the SHA-256 of stdin in hexadecimal.
 if command -v sha256sum >/dev/null 2>&1; then
-  kx_digest() { sha256sum | cut -d ' ' -f 1; }
+  kx_digest() { kx_hash=$(sha256sum) && echo "${kx_hash%% *}"; }
 elif command -v openssl >/dev/null 2>&1; then
   kx_digest() { openssl dgst -sha256 | sed 's/.*= *//'; }
 else

@@ -38,7 +38,9 @@ kx_put_state() {
 kx_tree_state() {
   kx_file_state "$1" -1 || return 1
   [ -n "$2" ] || return 0
-  kx_part=${1%/*}/.$(printf %.180s "${1##*/}").kubexm-put/$2
+  kx_short "${1##*/}"
+  # shellcheck disable=SC2154 # kx_short sets it
+  kx_part=${1%/*}/.$kx_brief.kubexm-put/$2
   if [ -f "$kx_part" ] && [ ! -L "$kx_part" ]; then stat -c %s -- "$kx_part"; else echo 0; fi
 }
 
@@ -142,7 +144,8 @@ kx_settle() {
     kx_ids=$(stat -c %u/%g -- "$kx_target")
     set -- "$1" "$2" "$3" "${4:-${kx_ids%/*}}" "${5:-${kx_ids#*/}}"
   fi
-  kx_old=$kx_dir/.$(printf %.180s "$2").kubexm
+  kx_short "$2"
+  kx_old=$kx_dir/.$kx_brief.kubexm
   kx_sweep "$kx_old-"
   if [ -d "$kx_old-put" ] && [ "$kx_stage" != "$kx_old-put" ]; then rm -rf -- "$kx_old-put"; fi
   if ! { kx_own "$kx_new" "$4" "$5" && kx_mode_of "$kx_new" "$3"; }; then
@@ -173,7 +176,8 @@ kx_put_attributes() { [ ! -L "$1" ] && kx_own "$1" "$3" "$4" && kx_mode_of "$1" 
 kx_part() {
   kx_dir=${1%/*}
   kx_base=${1##*/}
-  kx_stage=$kx_dir/.$(printf %.180s "$kx_base").kubexm-put
+  kx_short "$kx_base"
+  kx_stage=$kx_dir/.$kx_brief.kubexm-put
   case $(stat -c '%F %a %u' -- "$kx_stage" 2>/dev/null) in
   "directory 700 $(id -u)") ;;
   *)
