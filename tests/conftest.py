@@ -20,6 +20,7 @@ _LABORATORIES = 2
 """More would boot more hosts than a machine's usual inotify limit allows."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """See above; the marks mean nothing in a single process."""
     groups: dict[Path, str] = {}

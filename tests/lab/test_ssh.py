@@ -68,7 +68,7 @@ def endpoint(host: LabHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         address=host.address,
         user="root",
         private_key=str(host.private_key),
-        connect_timeout_s=5,
+        connect_timeout_s=15,
     )
 
 
