@@ -90,12 +90,12 @@ def checks() -> tuple[Check, ...]:
 def pytest_command(parts: Sequence[Part], *, full: bool) -> tuple[str, ...]:
     """Return the one pytest run for these parts: one summary, at the end of all output.
 
-    Several processes share the work, because most tests wait for hosts more than they compute;
-    tests/conftest.py says which tests stay together.
+    Several processes share the work, because most tests wait for hosts more than they compute.
+    Those of a file stay together, because they share hosts.
     """
     directories = [f"tests/{part}" for part in parts if (ROOT / "tests" / part).is_dir()]
     # pyproject.toml says `-m "not full"`; an empty expression takes that back.
-    side_by_side = ("-n", str(_PROCESSES), "--dist", "loadgroup")
+    side_by_side = ("-n", str(_PROCESSES), "--dist", "loadfile")
     return (program("pytest"), "-rs", *side_by_side, *(("-m", "") if full else ()), *directories)
 
 
