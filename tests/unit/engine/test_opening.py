@@ -30,7 +30,7 @@ class Heard:
 def test_by_default_a_run_goes_on_without_hosts_that_cannot_be_opened() -> None:
     village = Village("abc", unreachable="b")
     report = village.walk(PLAN)
-    assert village.log.hosts("m") == ["a", "c"]
+    assert sorted(village.log.hosts("m")) == ["a", "c"]
     assert [host.status for host in report.hosts] == [
         HostStatus.CHANGED,
         HostStatus.UNREACHABLE,
