@@ -35,6 +35,7 @@ class Part(StrEnum):
 
 
 _PROCESSES = 3
+"""How many run tests: each that has laboratory tests boots hosts of its own."""
 
 TESTS = (Part.UNIT, Part.INTEGRATION, Part.LAB)
 """The parts that pytest runs, each from the directory of its name, in this order."""

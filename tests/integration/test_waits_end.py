@@ -55,9 +55,9 @@ def silent() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def interrupted(project: Path, *words: str, sign: str, times: int) -> tuple[int, str]:
-    """Exit code and output of a command that gets Ctrl-C, again and again once `sign` is told."""
-    process = subprocess.Popen(
+def started(project: Path, *words: str) -> subprocess.Popen[str]:
+    """A command at work; its stdout has all that it says."""
+    return subprocess.Popen(
         [sys.executable, "-m", "invoke", *words],
         cwd=project,
         stdin=subprocess.DEVNULL,
@@ -65,6 +65,11 @@ def interrupted(project: Path, *words: str, sign: str, times: int) -> tuple[int,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def interrupted(project: Path, *words: str, sign: str, times: int) -> tuple[int, str]:
+    """Exit code and output of a command that gets Ctrl-C, again and again once `sign` is told."""
+    process = started(project, *words)
     try:
         assert process.stdout is not None
         said = ""
@@ -110,14 +115,7 @@ def test_connecting_ends_with_the_interrupt_that_drops_the_hosts(
         f"    {{kubexm_host: 127.0.0.1, kubexm_port: {silent}, kubexm_user: x,"
         " kubexm_connect_timeout: 600}\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", *words],
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = started(project, *words)
     try:
         time.sleep(3)
         assert process.poll() is None
