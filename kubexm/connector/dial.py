@@ -6,8 +6,9 @@ import errno
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from kubexm.connector.errand import Errand
 from kubexm.errors import DialRefusedError, DialTimeoutError, UnreachableError
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ _OPTIONS = (
 )
 _Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 _Target: TypeAlias = tuple[socket.AddressFamily, _Address]
-Hold: TypeAlias = "Callable[[Line], None]"
-"""Told of a socket that is about to be waited for; shutting it down ends the wait."""
+_Targets: TypeAlias = list[_Target]
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL})
 
 
@@ -76,9 +76,21 @@ class Line(socket.socket):
             raise self._death from error
 
 
-def let_be(line: Line) -> None:
+class Stoppable(Protocol):
+    """Something that is waited for."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End the wait for it."""
+        ...
+
+
+Hold: TypeAlias = "Callable[[Stoppable], None]"
+"""Told of what is about to be waited for; shutting it down ends the wait."""
+
+
+def let_be(waited_for: Stoppable) -> None:
     """A `Hold` of somebody who will not end the wait."""
-    del line
+    del waited_for
 
 
 def dial(address: str, port: int, *, timeout_s: float, host: str = "", hold: Hold = let_be) -> Line:
@@ -89,12 +101,13 @@ def dial(address: str, port: int, *, timeout_s: float, host: str = "", hold: Hol
         port: TCP port.
         timeout_s: For all addresses together; each gets an equal share of what is left.
         host: The name for errors.
-        hold: Gets each socket before it connects: whoever shuts that down ends the wait.
+        hold: Gets each socket before it connects, and the look-up of a name: whoever shuts that
+            down ends the wait.
 
     Raises:
         UnreachableError: Unknown name, refused, no route, or silence.
     """
-    targets = _resolve(address, port, host)
+    targets = _resolve(address, port, host, hold)
     limit = time.monotonic() + timeout_s
     failure: OSError = TimeoutError()
     for number, (family, target) in enumerate(targets):
@@ -120,17 +133,26 @@ def lost(host: str, error: BaseException | None) -> UnreachableError:
     return UnreachableError(f"the ssh connection was lost: {reason}", host=host)
 
 
-def _resolve(address: str, port: int, host: str) -> list[_Target]:
+def _resolve(address: str, port: int, host: str, hold: Hold) -> _Targets:
     try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        return _looked_up(address, port, socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError, OverflowError):
+        errand = Errand(lambda: _looked_up(address, port))
+    hold(errand)
+    try:
+        return errand.result()
     except (OSError, UnicodeError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         message = f"the name {address!r} is unknown: {reason}"
         raise UnreachableError(
             message,
             host=host,
             hint="check the address in the inventory, and this machine's resolver",
         ) from error
+
+
+def _looked_up(address: str, port: int, flags: int = 0) -> _Targets:
+    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, target) for family, _, _, _, target in found]
 
 

@@ -15,7 +15,8 @@ import time
 from typing import TYPE_CHECKING
 
 from kubexm.connector.channel import SshProcess
-from kubexm.connector.dial import lost
+from kubexm.connector.dial import let_be, lost
+from kubexm.connector.errand import Errand
 from kubexm.connector.refusal import PROHIBITED, Refusal
 from kubexm.connector.ssh_link import Link
 from kubexm.connector.ssh_session import Sessions
@@ -33,7 +34,9 @@ from kubexm.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kubexm.connector.dial import Line
+    from paramiko import Channel
+
+    from kubexm.connector.dial import Hold, Stoppable
     from kubexm.connector.endpoint import Endpoint
 
 _BACK_OFF_S = 0.25
@@ -67,7 +70,7 @@ class SshConnector:
         self._lock = threading.Lock()  # guards what follows
         self._link: Link | None = None
         self._hops: tuple[SshConnector, ...] = ()
-        self._waited_for: Line | Tunnel | None = None  # by whoever connects
+        self._waited_for: Stoppable | None = None  # by whoever connects
         self._hops_on_the_way: list[SshConnector] = []
         self._closings = 0
         self._sessions = Sessions(endpoint)
@@ -193,18 +196,34 @@ class SshConnector:
             ) from error
         return process
 
-    def forward(self, address: str, port: int) -> Tunnel:
+    def forward(self, address: str, port: int, hold: Hold = let_be) -> Tunnel:
         """A byte stream to another machine, as seen from this one (direct-tcpip).
+
+        Args:
+            address: Of the other machine, as this one knows it.
+            port: Its TCP port.
+            hold: See `dial`.
 
         Raises:
             UnreachableError: The other machine cannot be reached from here, or the link is gone.
             NotPermittedError: This one does not forward.
         """
         link = self._live_link()
+        errand = Errand(
+            lambda: self._forwarded(link, address, port), late=lambda channel: channel.close()
+        )
+        hold(errand)
+        try:
+            return Tunnel(errand.result())
+        except ConnectionAbortedError as error:
+            raise lost(self._endpoint.name, error) from error
+
+    def _forwarded(self, link: Link, address: str, port: int) -> Channel:
+        """The channel; the bastion tells the thread that asks why there is none."""
         from paramiko import SSHException
 
         try:
-            channel = link.transport.open_channel(
+            return link.transport.open_channel(
                 "direct-tcpip", (address, port), ("", 0), timeout=self._endpoint.connect_timeout_s
             )
         except (SSHException, EOFError, OSError) as error:
@@ -212,7 +231,6 @@ class SshConnector:
                 raise lost(self._endpoint.name, error) from error
             refusal = link.refusals.last() or Refusal(0, "")
             raise self._not_forwarded(error, refusal, f"{address} port {port}") from error
-        return Tunnel(channel)
 
     def _establish(self, hops: list[SshConnector], *, tries_drops: bool) -> Link:
         """Connect; again, a little later, where that may help."""
@@ -224,11 +242,8 @@ class SshConnector:
             if self._follows_jumps and not hops:
                 self._connect_hops(route(self._endpoint), hops)
             through = hops[-1] if hops else self._bastion
-            dialler = (
-                through.forward
-                if through is not None
-                else functools.partial(target.dial, hold=self._wait_for)
-            )
+            way = target.dial if through is None else through.forward
+            dialler = functools.partial(way, hold=self._wait_for)
             try:
                 return Link.open(target, dialler, self._notices.append, self._wait_for)
             except ConnectError as error:
@@ -248,10 +263,10 @@ class SshConnector:
         message = "closed while connecting"
         return UnreachableError(message, host=self._endpoint.name)
 
-    def _wait_for(self, stream: Line | Tunnel) -> None:
+    def _wait_for(self, waited_for: Stoppable) -> None:
         """See `Hold`."""
         with self._lock:
-            self._waited_for = stream
+            self._waited_for = waited_for
             is_closing = self._closing.is_set()
         if is_closing:
             raise self._closed()
@@ -332,10 +347,10 @@ class _Patience(threading.Event):
         return True
 
 
-def _shut_down(stream: Line | Tunnel) -> None:
+def _shut_down(waited_for: Stoppable) -> None:
     """Wake whoever waits for it; it stays theirs to close."""
     with contextlib.suppress(OSError, EOFError):
-        stream.shutdown(socket.SHUT_RDWR)
+        waited_for.shutdown(socket.SHUT_RDWR)
 
 
 def _close_all(hops: Sequence[SshConnector]) -> None:

@@ -186,7 +186,11 @@ class Attempts:
 
         shared = Shared(host=host, values=self._values, published=published)
         return StepContext(
-            host=self._host, facts=self._machine.facts, cluster=self._cluster, shared=shared
+            host=self._host,
+            facts=self._machine.facts,
+            cluster=self._cluster,
+            shared=shared,
+            step=step,
         )
 
     def _arm(self, turn: Turn) -> None:
@@ -198,7 +202,10 @@ class Attempts:
         left_s = self.left_s(turn)
         if left_s is not None and left_s <= 0:
             message = f"no time was left for {turn.placed.name}"
-            raise DeadlineError(message, hint="give it a longer timeout_s, or the run more time")
+            whose = " or ".join(("it", *(limit.name for limit in turn.placed.limits)))
+            raise DeadlineError(
+                message, hint=f"give {whose} a longer timeout_s, or the run more time"
+            )
         patience_s = self._patience_s
         self._machine.deadline_s = patience_s if left_s is None else min(patience_s, left_s)
 

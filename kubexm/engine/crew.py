@@ -221,8 +221,7 @@ class Crew:
                     return False
                 began = time.monotonic()
                 trips = machine.trips if machine is not None else 0
-                steps: tuple[StepReport, ...] = ()
-                lost = None
+                result = Result(steps=(), pending=task.pending)
                 if machine is None:
                     try:
                         machine = stack.enter_context(self._run.runtime.open(task.host))
@@ -231,8 +230,9 @@ class Crew:
                     except Exception as problem:  # noqa: BLE001 - the engine's per-host border
                         lost = as_error(problem, name)
                         steps = skipped(task, "the host could not be opened")
+                        result = replace(result, steps=steps, lost=lost)
                 if machine is not None:
-                    steps = stint(
+                    result = stint(
                         task,
                         machine,
                         self._cluster,
@@ -240,14 +240,8 @@ class Crew:
                         self._run,
                         run=self._run.name,
                     )
-                result = Result(
-                    steps=steps,
-                    pending=machine.pending if machine is not None else task.pending,
-                    trips=machine.trips - trips if machine is not None else 0,
-                    duration_s=time.monotonic() - began,
-                    lost=lost,
-                )
-                self._settle(name, result)
+                    result = replace(result, trips=machine.trips - trips)
+                self._settle(name, replace(result, duration_s=time.monotonic() - began))
 
     def _next(self, name: str) -> Task | None:
         """The host's next task; tells what became of steps that need none."""

@@ -42,6 +42,7 @@ class Journey:
         trips: Round trips so far.
         duration_s: Its time at work.
         lost: Why it takes no more steps.
+        begun: When it began each plan that has a time limit, by `time.monotonic`.
         has_failed: It has been counted among those that failed.
     """
 
@@ -54,6 +55,7 @@ class Journey:
     trips: int = 0
     duration_s: float = 0
     lost: KubexmError | None = None
+    begun: dict[str, float] = field(default_factory=dict)
     has_failed: bool = False
 
     @property
@@ -195,6 +197,8 @@ class Progress:
             journey.pending = result.pending
             journey.trips += result.trips
             journey.duration_s += result.duration_s
+            now = time.monotonic()
+            journey.begun.update({name: now - spent_s for name, spent_s in result.begun.items()})
             if result.lost is not None:
                 journey.lost = result.lost
                 journey.fate[LOST] = "the host was lost"
@@ -222,6 +226,7 @@ class Progress:
             blocked = self._blocked(journey, stretch)
             reports = self._foregone(journey, stretch, blocked)
             if reports is None:
+                now = time.monotonic()
                 return Task(
                     host=journey.host,
                     steps=stretch,
@@ -229,7 +234,8 @@ class Progress:
                     fate=dict(journey.fate),
                     pending=journey.pending,
                     past=self._past,
-                    limit_s=None if self._limit is None else self._limit - time.monotonic(),
+                    limit_s=None if self._limit is None else self._limit - now,
+                    begun={name: now - began for name, began in journey.begun.items()},
                 )
             self._behind(journey, reports)
         return None

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kubexm.engine.control import tell_connected
@@ -144,13 +144,8 @@ def carry(packed: bytes) -> bytes:
             machine.pending = task.pending
             tell_connected(machine, control, parcel.run)
             cluster = Cluster(inventory=inventory)
-            steps = stint(task, machine, cluster, values, control, run=parcel.run)
-            result = Result(
-                steps=steps,
-                pending=machine.pending,
-                trips=machine.trips,
-                duration_s=time.monotonic() - began,
-            )
+            result = stint(task, machine, cluster, values, control, run=parcel.run)
+            result = replace(result, trips=machine.trips, duration_s=time.monotonic() - began)
     except Exception as problem:  # noqa: BLE001 - the engine's per-host border (DESIGN §9)
         result = Result(
             steps=skipped(task, "the host could not be opened"),

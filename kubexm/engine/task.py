@@ -48,6 +48,7 @@ class Task:
         pending: What check mode has held back on this host so far.
         past: What the run that this one resumes has done.
         limit_s: Seconds until the run's deadline; `None` when it has none.
+        begun: Seconds since this host began each plan that has a time limit.
     """
 
     host: Host
@@ -57,6 +58,7 @@ class Task:
     pending: tuple[Pending, ...] = ()
     past: Past = field(default_factory=Past)
     limit_s: float | None = None
+    begun: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class Result:
         trips: Round trips.
         duration_s: Connecting included.
         lost: Why the host takes no more steps, when it does not.
+        begun: See `Task.begun`.
     """
 
     steps: tuple[StepReport, ...]
@@ -76,6 +79,7 @@ class Result:
     trips: int = 0
     duration_s: float = 0
     lost: KubexmError | None = None
+    begun: Mapping[str, float] = field(default_factory=dict)
 
 
 def obstacle(placed: Placed, blocked: Mapping[str, str], fate: Mapping[str, str]) -> str:

@@ -58,6 +58,11 @@ class Turn:
         """Whether any attempt has changed the host, or may have."""
         return any(outcome.changed or outcome.status is Status.UNKNOWN for outcome in self._kept)
 
+    def may_join(self, first: Turn) -> bool:
+        """Whether it may share round trips with a step before it: time limits are theirs alone."""
+        alone = self.placed.step.stands_alone
+        return not alone and self.placed.limits == first.placed.limits
+
     @property
     def has_tries_left(self) -> bool:
         """Whether its policy has it tried again."""
@@ -82,13 +87,22 @@ class Turn:
         self.foregone, self.reason = None, ""
         self._is_planned = True
 
-    def begin(self, moment: float) -> None:
-        """An attempt begins."""
+    def begin(self, moment: float, begun: dict[str, float]) -> None:
+        """An attempt begins.
+
+        Args:
+            moment: Now.
+            begun: When the host began each plan that has a time limit; here it begins those that
+                are missing.
+        """
         self.tries += 1
-        if self.tries == 1:
-            self._began = moment
-            if self.placed.step.timeout_s:
-                self.limit = moment + self.placed.step.timeout_s
+        if self.tries > 1:
+            return
+        self._began = moment
+        limits = [begun.setdefault(one.name, moment) + one.seconds for one in self.placed.limits]
+        if self.placed.step.timeout_s:
+            limits.append(moment + self.placed.step.timeout_s)
+        self.limit = min(limits, default=None)
 
     def retract(self) -> None:
         """The attempt that has begun was none."""

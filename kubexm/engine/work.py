@@ -15,7 +15,7 @@ from kubexm.engine.record import (
     StepSettled,
 )
 from kubexm.engine.report import StepReport, StepStatus
-from kubexm.engine.task import DONE, doom, obstacle
+from kubexm.engine.task import DONE, Result, doom, obstacle
 from kubexm.engine.turn import Attempt, Turn
 from kubexm.errors import (
     HostError,
@@ -63,6 +63,8 @@ class Stint:
         self._queue: deque[Turn] = deque(Turn(placed=placed) for placed in task.steps)
         self._reports: dict[str, StepReport] = {}
         self._told = 0
+        moment = time.monotonic()
+        self._begun = {name: moment - spent_s for name, spent_s in task.begun.items()}
         self._due: list[Placed] = []
         """Done steps whose `on_change` work is owed."""
 
@@ -101,6 +103,11 @@ class Stint:
         self._tell()
         return self.reports()
 
+    def begun(self) -> dict[str, float]:
+        """Seconds since the host began each plan that has a time limit."""
+        moment = time.monotonic()
+        return {name: moment - began for name, began in self._begun.items()}
+
     def _halted(self) -> str:
         if self._attempts.is_late:
             return "the run's time was up"
@@ -113,7 +120,7 @@ class Stint:
         group: list[Turn] = []
         while self._queue:
             turn = self._queue[0]
-            if group and turn.placed.step.stands_alone:
+            if group and not turn.may_join(group[0]):
                 break
             if self._is_settled_at_once(turn):
                 self._queue.popleft()
@@ -179,7 +186,7 @@ class Stint:
         """Steps that share round trips, or one step by itself."""
         began = time.monotonic()
         for turn in group:
-            turn.begin(began)
+            turn.begin(began, self._begun)
         try:
             if self._machine.session.broken:
                 self._machine.reconnect()
@@ -349,14 +356,16 @@ def stint(
     control: Control,
     *,
     run: str,
-) -> tuple[StepReport, ...]:
+) -> Result:
     """Do a task on an open host. See `Stint`.
 
     Returns:
-        A report for each of its steps, in order; failures are in them, not raised.
+        What it came to, but for its trips and its time, since who calls has opened the host.
+        Failures are in the reports, not raised.
     """
     work = Stint(task, machine, cluster, values, control, run=run)
     try:
-        return work.run()
+        steps = work.run()
     except Exception as problem:  # noqa: BLE001 - the engine's per-host border (DESIGN §9)
-        return work.fail(problem)
+        steps = work.fail(problem)
+    return Result(steps=steps, pending=machine.pending, begun=work.begun())

@@ -8,16 +8,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from kubexm.errors import PlanError
+from kubexm.plan.cache import Cache
 from kubexm.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from kubexm.facts import Facts
     from kubexm.inventory import Host, Inventory
     from kubexm.runner import Plain
 
 _Key = TypeVar("_Key")
+_T = TypeVar("_T")
+
+RUN = ""
+"""The widest scope of `StepContext.cached`: all steps of the run."""
 
 Value: TypeAlias = "Plain | Secret"
 """What steps may share."""
@@ -79,9 +84,10 @@ def _frozen(index: dict[_Key, list[Host]]) -> Mapping[_Key, tuple[Host, ...]]:
 
 
 class Values:
-    """What steps have published, by name and host. `_lock` guards it."""
+    """What steps have published, by name and host; `_lock` guards it. And what they keep."""
 
     def __init__(self, known: Iterable[tuple[str, str, Value]] = ()) -> None:
+        self.cache = Cache()
         self._lock = threading.Lock()
         self._by_name: dict[str, dict[str, Value]] = {}
         for host, name, value in known:
@@ -189,12 +195,37 @@ class StepContext:
         facts: The host's, as they are when the step's turn comes.
         cluster: The other hosts.
         shared: What earlier steps have published.
+        step: The step's full name: those of the plans that it is in and its own, with "/".
     """
 
     host: Host
     facts: Facts
     cluster: Cluster
     shared: Shared = field(default_factory=lambda: Shared(host=""))
+    step: str = ""
+
+    def cached(self, key: Hashable, make: Callable[[], _T], *, within: str | None = None) -> _T:
+        """What `make` returns, which is called once for all hosts that ask.
+
+        Nothing of it is kept beyond the run, nor shared with other processes: what others must
+        see is published. What `make` raises is raised here, and the next one tries again.
+
+        Args:
+            key: Whose value it is, among those of its scope.
+            make: It may take its time; who wants the same value waits for it.
+            within: Who else sees it: the name of a plan that the step is in, or `RUN` for all.
+                The default is this step alone, on all its hosts.
+
+        Raises:
+            PlanError: The step is in no such plan.
+        """
+        scope = self.step if within is None else within
+        if scope != RUN and not f"{self.step}/".startswith(f"{scope}/"):
+            plans = self.step.split("/")[:-1]
+            around = ["/".join(plans[: at + 1]) for at in range(len(plans))]
+            message = f"the step {self.step} is in no plan {within!r}"
+            raise PlanError(message, hint=f"it is in: {', '.join(around) or 'RUN'}")
+        return self.shared.values.cache.get(scope, key, make)
 
 
 def _is_plain(value: object) -> bool:

@@ -33,6 +33,8 @@ class Plan:
         when: Asked before each of its steps, on each host.
         waves: Its steps roll as one: a host takes all of them before the next wave begins.
         max_fail: Of the waves; else the default for its steps.
+        timeout_s: For all its steps together on one host, from the beginning of the first one
+            there, what it waits for other hosts included; 0 for none.
         tags: Added to its steps' own.
         left_out: Names, full below this plan, of steps that are not walked; see `narrowed`.
         is_sum: It was made by `+`, and a further `+` adds to its parts.
@@ -49,12 +51,13 @@ class Plan:
     when: Condition | None = None
     waves: tuple[Amount, ...] = ()
     max_fail: Amount | None = None
+    timeout_s: float = 0
     tags: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     is_sum: bool = False
 
     def __post_init__(self) -> None:
-        check_policy(self.name, self.waves, self.max_fail)
+        check_policy(f"the plan {self.name}", self.waves, self.max_fail, self.timeout_s)
         seen: set[str] = set()
         for step in self.steps:
             if step.name in seen:

@@ -40,6 +40,19 @@ class Rolling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The time that a host has for a plan.
+
+    Args:
+        name: The plan's, full.
+        seconds: From the beginning of its first step there.
+    """
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """A step in its place in a plan, with what holds for it from all levels above.
 
@@ -52,6 +65,7 @@ class Placed:
         awaits: Full names of the steps that must be through on all their hosts.
         rolling: What it rolls with, where it does.
         max_fail: How many of its hosts may fail before what awaits it is called off.
+        limits: Of the plans that it is in.
         words: What `--only` and `--skip` may call it.
     """
 
@@ -63,6 +77,7 @@ class Placed:
     awaits: frozenset[str]
     rolling: Rolling | None
     max_fail: Amount
+    limits: tuple[Limit, ...]
     words: frozenset[str]
 
     def without(self, names: frozenset[str]) -> Placed:
@@ -94,6 +109,7 @@ class _Level:
     awaits: frozenset[str] = frozenset()
     rolling: Rolling | None = None
     max_fail: Amount | None = None
+    limits: tuple[Limit, ...] = ()
     words: frozenset[str] = frozenset()
 
     def within(self, part: Step | Plan, name: str) -> _Level:
@@ -129,6 +145,9 @@ class _Order:
     def walk(self, plan: Plan, path: _Path, level: _Level) -> Iterator[Placed]:
         """The steps of a plan in order, those of plans in it included."""
         inner = level.within(plan, _name(path) or plan.name)
+        if plan.timeout_s:
+            limit = Limit(name=_name(path) or plan.name, seconds=plan.timeout_s)
+            inner = replace(inner, limits=(*inner.limits, limit))
         if not path:
             # the outermost plan's own name is in no full name
             inner = replace(inner, words=plan.tags)
@@ -167,6 +186,7 @@ class _Order:
             awaits=here.awaits,
             rolling=rolling,
             max_fail=here.max_fail or 0,
+            limits=here.limits,
             words=here.words,
         )
 

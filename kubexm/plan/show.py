@@ -82,6 +82,8 @@ def _policy(part: Step | Plan) -> str:
         said.append(f"waves {', '.join(map(str, part.waves))}")
     if part.max_fail is not None:
         said.append(f"max_fail {part.max_fail}")
+    if part.timeout_s:
+        said.append(f"timeout {part.timeout_s:g} s")
     if isinstance(part, Step):
         said += _own(part)
     if part.tags:
@@ -96,8 +98,6 @@ def _own(step: Step) -> Iterator[str]:
     if step.retry != NO_RETRY:
         until = f" until {_function(step.retry.until)}" if step.retry.until else ""
         yield f"retry {step.retry.times} times{until}"
-    if step.timeout_s:
-        yield f"timeout {step.timeout_s:g} s"
     if step.on_change:
         yield f"on change {_what(step.on_change)}"
     if step.undo is not None:

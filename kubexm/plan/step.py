@@ -98,10 +98,7 @@ class Step:
     tags: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        check_policy(self.name, self.waves, self.max_fail)
-        if self.timeout_s < 0:
-            message = f"the step {self.name} has a timeout of {self.timeout_s} seconds"
-            raise PlanError(message, hint="0 stands for none")
+        check_policy(f"the step {self.name}", self.waves, self.max_fail, self.timeout_s)
 
     @property
     def stands_alone(self) -> bool:
@@ -118,8 +115,10 @@ def items_of(body: Body, context: StepContext) -> tuple[Item, ...]:
     return body if isinstance(body, tuple) else tuple(body(context))
 
 
-def check_policy(name: str, waves: tuple[Amount, ...], max_fail: Amount | None) -> None:
-    """Refuse amounts that are none.
+def check_policy(
+    name: str, waves: tuple[Amount, ...], max_fail: Amount | None, timeout_s: float
+) -> None:
+    """Refuse amounts and times that are none.
 
     Raises:
         PlanError: One is not.
@@ -128,3 +127,6 @@ def check_policy(name: str, waves: tuple[Amount, ...], max_fail: Amount | None) 
         checked(amount, f"a wave of {name}", least=1)
     if max_fail is not None:
         checked(max_fail, f"max_fail of {name}", least=0)
+    if timeout_s < 0:
+        message = f"{name} has a timeout of {timeout_s:g} seconds"
+        raise PlanError(message, hint="0 stands for none")

@@ -18,7 +18,7 @@ from kubexm.runner.operation import (
     overlaps,
 )
 from kubexm.runner.outcome import Outcome, Status
-from kubexm.shell import Guarded, Reply, Script
+from kubexm.shell import Guarded, Reply, Script, expectation
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -78,7 +78,7 @@ class Decision:
             script = script.hidden()
         return Guarded(
             probe=self.bound.probe(facts),
-            expected=self.reading.digest,
+            expected=expectation(self.reading),
             change=script,
             unmet=self.error is not None,
         )

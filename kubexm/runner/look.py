@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from kubexm.errors import HostError, tail
-from kubexm.shell import FILE, TRANSFER, Reply, Script, quote
+from kubexm.shell import TRANSFER, Reply, Script, quote
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -120,4 +120,4 @@ def _must(ask: Ask, script: Script, path: str) -> Reply:
 
 def _call(function: str, *arguments: str) -> Script:
     words = " ".join((function, *map(quote, arguments)))
-    return Script(words, libraries=(FILE, TRANSFER))
+    return Script(words, libraries=(TRANSFER,))

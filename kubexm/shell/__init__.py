@@ -7,14 +7,23 @@ A connector (next layer up) supplies the `Process` whose three pipes carry the b
 from kubexm.shell.content import Content, Slice, Slices
 from kubexm.shell.elevation import elevate
 from kubexm.shell.escalation import Become, Escalation
-from kubexm.shell.frame import BatchReply, Frame, Guarded, GuardedReply, Reply, Verdict, digest
+from kubexm.shell.frame import (
+    BatchReply,
+    Frame,
+    Guarded,
+    GuardedReply,
+    Reply,
+    Verdict,
+    expectation,
+)
 from kubexm.shell.process import Exchange, Process
 from kubexm.shell.script import Library, Script, is_plain, quote, quote_for_login
-from kubexm.shell.session import FILE, LOCK, TRANSFER, OutputListener, Session
+from kubexm.shell.session import FILE, LOCK, STATE, TRANSFER, OutputListener, Session
 
 __all__ = [
     "FILE",
     "LOCK",
+    "STATE",
     "TRANSFER",
     "BatchReply",
     "Become",
@@ -33,8 +42,8 @@ __all__ = [
     "Slice",
     "Slices",
     "Verdict",
-    "digest",
     "elevate",
+    "expectation",
     "is_plain",
     "quote",
     "quote_for_login",

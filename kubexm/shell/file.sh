@@ -1,171 +1,39 @@
-# Functions about files: what is at a path, keeping originals, atomic replacement, removal.
-# Paths are absolute. KUBEXM_STATE moves the originals elsewhere (see kx_store).
+# Functions that change files: keeping originals, atomic replacement, removal. They need those of
+# state.sh. Paths are absolute. KUBEXM_STATE moves the originals elsewhere (see kx_store).
 # shellcheck shell=sh
 # The session sets it before it loads this file.
 : "${kx_mark:?}"
 
-# kx_file_state PATH LIMIT [DIGEST]: one line "TYPE MODE UID GID SIZE DIGEST OWNER:GROUP" (MODE
-# octal, DIGEST - for what is not a regular file; names last, they may hold blanks), then for a
-# symbolic link its target, for a regular file of at most LIMIT bytes its content, unless it is
-# that of DIGEST, which the caller knows. Symbolic links are not followed. "absent" for nothing,
-# with "GID GROUP" where a setgid directory hands its group down.
-kx_file_state() {
-  if [ -L "$1" ]; then
-    if kx_known "$1"; then printf '%s\n' "$kx_state"; else stat -c 'link %a %u %g %s - %U:%G' -- "$1"; fi &&
-      readlink -- "$1"
-  elif [ -f "$1" ]; then
-    kx_known "$1" || {
-      kx_sum_of "$1" && kx_line=$(stat -c '%a %u %g %s %U:%G' -- "$1") || return 1
-      kx_regular
-    }
-    printf '%s\n' "$kx_state"
-    if [ "$kx_size" -le "$2" ] && [ "$kx_sum" != "${3-}" ]; then cat -- "$1"; fi
-  elif [ -d "$1" ]; then
-    stat -c 'directory %a %u %g 0 - %U:%G' -- "$1"
-  elif [ -e "$1" ]; then
-    stat -c 'special %a %u %g 0 - %U:%G' -- "$1"
-  else
-    kx_visible "$1" || return 1
-    if [ -g "${kx_above:-/}" ]; then stat -c 'absent %g %G' -- "${kx_above:-/}"; else echo absent; fi
-  fi
-}
-
-# kx_regular: sets kx_state and kx_size from kx_line, which is "MODE UID GID SIZE OWNER:GROUP", and
-# kx_sum.
-kx_regular() {
-  kx_size=${kx_line#* * * }
-  kx_size=${kx_size%% *}
-  kx_names=${kx_line#* * * * }
-  kx_state="file ${kx_line%" $kx_names"} $kx_sum $kx_names"
-}
-
-# kx_look PATH...: remember what is at these, for kx_known. One process tells the state of all, one
-# the digests of all files: a batch that reads many paths has most of its answers from here. PATHs
-# hold nothing that means something to a shell. Without any, what was seen is forgotten.
-# A file system that hangs must not hang the loop but a process of the batch, so that kx_survey is
-# one. Finding a line with ${x#*LINE} takes dash time quadratic in what is before it.
-kx_look() {
-  kx_stats=
-  kx_sums=
-  kx_at=0
-  if [ "$#" -gt 0 ]; then
-    kx_lines=$(kx_survey "$@")
-    set -f
-    IFS='
-'
-    for kx_line in $kx_lines; do
-      case $kx_line in
-      /*)
-        kx_at=$((kx_at + 1))
-        eval "kx_state_$kx_at=\${kx_line#* }"
-        kx_stats="$kx_stats ${kx_line%% *}) kx_at=$kx_at ;;"
-        ;;
-      *) kx_sums="$kx_sums ${kx_line#*  }) kx_sum=${kx_line%% *} ;;" ;;
-      esac
-    done
-    unset IFS
-    set +f
-  fi
-  eval "kx_stat_at() { case \$1 in $kx_stats *) return 1 ;; esac; }"
-  eval "kx_sum_at() { case \$1 in $kx_sums *) return 1 ;; esac; }"
-}
-kx_look
-
-# kx_survey PATH...: lines "PATH absent", "PATH TYPE MODE UID GID SIZE OWNER:GROUP" (TYPE as the
-# number of st_mode, in hexadecimal) and "DIGEST  PATH"; none where it takes more to tell.
-kx_survey() {
-  kx_files=
-  kx_others=
-  for kx_path; do
-    if [ -L "$kx_path" ] || [ -d "$kx_path" ]; then
-      kx_others="$kx_others $kx_path"
-    elif [ -f "$kx_path" ]; then
-      kx_files="$kx_files $kx_path"
-    elif [ ! -e "$kx_path" ] && kx_visible "$kx_path" && [ ! -g "${kx_above:-/}" ]; then
-      printf '%s\n' "$kx_path absent"
-    fi
+# kx_safe DIRECTORY: nobody but root and us can change what is in it, or put something else in its
+# place. No part of its path is a link, belongs to anybody else, or is one where others may write,
+# unless they cannot touch what is not theirs (above it: the sticky bit). What is in such a
+# directory needs no protection from exchange.
+kx_safe() {
+  set -- "$1"
+  while [ -n "$1" ]; do set -- "${1%/*}" "$@"; done
+  shift
+  kx_parts=$(stat -c '%u/%f' -- / "$@") || return 1
+  kx_is_root || :
+  for kx_part in $kx_parts; do
+    case $kx_part in
+    0/4* | "$kx_euid/4"*) kx_bits=$((0x${kx_part#*/})) ;;
+    *) return 1 ;;
+    esac
+    # 18 is 022, 512 the sticky bit: mksh takes no octal
+    kx_shared=$((kx_bits & 18))
+    [ "$kx_shared" = 0 ] || [ "$((kx_bits & 512))" != 0 ] || return 1
   done
-  if [ -n "$kx_files$kx_others" ]; then
-    # shellcheck disable=SC2086 # several words, on purpose
-    stat -c '%n %f %a %u %g %s %U:%G' -- $kx_files $kx_others
-  fi
-  if [ -n "$kx_files" ] && command -v sha256sum >/dev/null; then
-    # shellcheck disable=SC2086
-    sha256sum -- $kx_files
-  fi
+  [ "$kx_shared" = 0 ]
 }
 
-# kx_known PATH: sets kx_state to the first line of kx_file_state, and of a regular file kx_size
-# and kx_sum, when kx_look saw enough. It asks no file system.
-kx_known() {
-  kx_stat_at "$1" || return 1
-  eval "kx_line=\$kx_state_$kx_at"
-  kx_type=${kx_line%% *}
-  kx_line=${kx_line#* }
-  kx_names=${kx_line#* * * * }
-  kx_owners=${kx_line%" $kx_names"}
-  case $kx_type in
-  absent) kx_state=absent ;;
-  8???) kx_sum_at "$1" && kx_regular ;;
-  4???) kx_state="directory ${kx_owners% *} 0 - $kx_names" ;;
-  a???) kx_state="link $kx_owners - $kx_names" ;;
-  *) return 1 ;;
-  esac
-}
-
-# kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when kx_look saw
-# enough; kx_content_state prints the same, since there is no link.
-kx_seen_state() {
-  kx_known "$1" || return 1
-  case $kx_state in
-  link*) return 1 ;;
-  file*) [ "$kx_size" -gt "$2" ] || [ "$kx_sum" = "${3-}" ] || return 1 ;;
-  esac
-  # shellcheck disable=SC2034 # the loop's
-  kx_answer="$kx_state
-"
-}
-
-# kx_sum_of PATH: sets kx_sum to the digest of a file, for which one process is started where
-# kx_digest would start three.
-kx_sum_of() {
-  if command -v sha256sum >/dev/null 2>&1; then
-    kx_sum=$(sha256sum <"$1") || return 1
-  else
-    kx_sum=$(kx_digest <"$1") && [ -n "$kx_sum" ] || return 1
-  fi
-  kx_sum=${kx_sum%% *}
-}
-
-# kx_visible PATH: false when a directory above PATH may not be searched, so that nobody can say
-# whether there is something at PATH. Sets kx_above to the nearest one that exists.
-kx_visible() {
-  kx_above=${1%/*}
-  until [ -z "$kx_above" ] || [ -e "$kx_above" ]; do kx_above=${kx_above%/*}; done
-  [ ! -d "${kx_above:-/}" ] || [ -x "${kx_above:-/}" ] || {
-    echo "kubexm: $kx_above may not be searched: Permission denied" >&2
-    return 1
-  }
-}
-
-# kx_real PATH: where a write to PATH lands, symbolic links followed; sets kx_target. Old busybox
-# and GNU readlink -f differ about a missing target, so that is settled here.
-kx_real() {
-  kx_target=$1
-  [ -L "$1" ] || return 0
-  if [ -e "$1" ] && kx_target=$(readlink -f -- "$1"); then return 0; fi
-  echo "kubexm: $1 is a symbolic link that leads nowhere" >&2
-  return 1
-}
-
-# kx_content_state PATH LIMIT [DIGEST]: the state of the file that a write to PATH would replace, so
-# symbolic links are followed; "dangling" for a link that leads nowhere.
-kx_content_state() {
-  kx_real "$1" 2>/dev/null || {
-    echo dangling
-    return 0
-  }
-  kx_file_state "$kx_target" "$2" "${3-}"
+# kx_measure PATH [LIKE]: sets kx_line to what kx_give and kx_dress know about PATH,
+# "/OWNER/UID//GROUP/GID//MODE/SIZE", and kx_like to the same of LIKE.
+kx_measure() {
+  kx_lines=$(stat -c '/%U/%u//%G/%g//%a/%s' -- "$@") || return 1
+  kx_line=${kx_lines%%"
+"*}
+  kx_like=${kx_lines#*"
+"}
 }
 
 # kx_own PATH OWNER GROUP: names or numbers, empty for unchanged. Nothing is done when it is so
@@ -173,11 +41,34 @@ kx_content_state() {
 # before; one that somebody has put there since must not lead us anywhere.
 kx_own() {
   [ -n "$2$3" ] || return 0
+  kx_measure "$1" && kx_give "$@"
+}
+
+# kx_give PATH OWNER GROUP: the same, after kx_measure. Sets kx_given when something was done.
+kx_give() {
   kx_owner=$2
   kx_group=$3
-  case $(stat -c '/%U/%u/' -- "$1") in *"/$2/"*) kx_owner= ;; esac
-  case $(stat -c '/%G/%g/' -- "$1") in *"/$3/"*) kx_group= ;; esac
-  [ -z "$kx_owner$kx_group" ] || chown -h -- "$kx_owner${kx_group:+:$kx_group}" "$1"
+  kx_rest=${kx_line#*//}
+  case ${kx_line%%//*}/ in *"/$2/"*) kx_owner= ;; esac
+  case /${kx_rest%%//*}/ in *"/$3/"*) kx_group= ;; esac
+  kx_given=$kx_owner$kx_group
+  [ -z "$kx_given" ] || chown -h -- "$kx_owner${kx_group:+:$kx_group}" "$1"
+}
+
+# kx_dress PATH MODE OWNER GROUP: owner and mode of something new, after kx_measure.
+kx_dress() {
+  kx_give "$1" "$3" "$4" || return 1
+  kx_bits=${kx_line##*//}
+  [ -z "$kx_given" ] && [ "${kx_bits%/*}" = "$2" ] || kx_mode_of "$1" "$2"
+}
+
+# kx_umask_for MODE GROUP: sets kx_umask so that something new has that mode from the start, unless
+# it is to have a group: until then it is the writer's alone.
+kx_umask_for() {
+  kx_umask=077
+  case $2$1 in
+  [0-7][0-7][0-7]) kx_umask=$((1777 - 1$1)) ;;
+  esac
 }
 
 # kx_mode_of PATH MODE: GNU chmod leaves a directory's setgid bit unless MODE has five digits.
@@ -222,27 +113,61 @@ kx_short() {
   [ "${#kx_brief}" -le 180 ] || kx_brief=$(printf %.180s "$1")
 }
 
-# kx_keep PATH: before the first edit of a file, keep it. One directory a file, named by the
-# digest of its path: `path`, and `original` (of a directory an empty one, for its mode and
-# owner) or `absent`. Once there it is never touched again. Sets kx_kept to a new entry.
+# kx_keep PATH: before the first edit of a file, keep it. The name of the entry is the path, see
+# kx_entry_for: a directory with `path`, and `original` (of a directory an empty one, for its mode
+# and owner); of what was absent a file, with the path in it. Once there it is never touched again.
+# Sets kx_kept to a new entry.
 kx_keep() {
   kx_kept=
-  kx_store && kx_entry=$(printf %s "$1" | kx_digest) && [ -n "$kx_entry" ] || return 1
-  kx_entry=$kx_originals/$kx_entry
-  [ ! -d "$kx_entry" ] || return 0
-  kx_sweep "$kx_entry.new-"
-  kx_draft=$(umask 077 && mktemp -d "$kx_entry.new-${kx_mark}XXXXXX") &&
-    (umask 077 && printf '%s\n' "$1" >"$kx_draft/path") && kx_copy "$1" "$kx_draft" &&
-    mv -- "$kx_draft" "$kx_entry" && kx_kept=$kx_entry
-  # mv has put it into an entry that came in the meantime; that one counts
-  if [ -d "$kx_entry/${kx_draft##*/}" ]; then
-    rm -rf -- "${kx_entry:?}/${kx_draft##*/}"
-    kx_kept=
+  kx_draft=
+  kx_store && kx_entry_for "$1" || return 1
+  kx_entry=$kx_originals/$kx_name
+  kx_absent=$kx_originals/absent$kx_name
+  if [ -d "$kx_entry" ] || [ -f "$kx_absent" ]; then
+    return 0
+  elif [ -e "$1" ] || [ -L "$1" ]; then
+    kx_sweep "$kx_originals/new$kx_name-"
+    kx_draft=$(mktemp -d "$kx_originals/new$kx_name-${kx_mark}XXXXXX") &&
+      kx_print "$1
+" >"$kx_draft/path" && kx_copy "$1" "$kx_draft" &&
+      mv -- "$kx_draft" "$kx_entry" && kx_kept=$kx_entry
+    # mv has put it into an entry that came in the meantime; that one counts
+    if [ -d "$kx_entry/${kx_draft##*/}" ]; then
+      rm -rf -- "${kx_entry:?}/${kx_draft##*/}"
+      kx_kept=
+    fi
+    [ ! -d "$kx_entry" ] || return 0
+  else
+    kx_draft=$kx_absent
+    kx_print "$1
+" >"$kx_absent" && kx_kept=$kx_absent && return 0
   fi
-  [ ! -d "$kx_entry" ] || return 0
   [ -z "$kx_draft" ] || rm -rf -- "$kx_draft"
   echo "kubexm: the original of $1 could not be kept, so it was left alone" >&2
   return 1
+}
+
+# kx_entry_for PATH: sets kx_name to PATH as one file name, its slashes and percent signs written
+# as in a URL; to its digest when that would be too long. Starts no process for the first.
+kx_entry_for() {
+  kx_rest=$1
+  kx_name=
+  while :; do
+    case $kx_rest in
+    *[/%]*) ;;
+    *) break ;;
+    esac
+    kx_word=${kx_rest%%[/%]*}
+    kx_rest=${kx_rest#"$kx_word"}
+    case $kx_rest in
+    /*) kx_name=$kx_name$kx_word%2F ;;
+    *) kx_name=$kx_name$kx_word%25 ;;
+    esac
+    kx_rest=${kx_rest#?}
+  done
+  kx_name=$kx_name$kx_rest
+  [ "${#kx_name}" -gt 180 ] || return 0
+  kx_name=$(printf %s "$1" | kx_digest) && [ -n "$kx_name" ]
 }
 
 # kx_copy PATH ENTRY
@@ -250,10 +175,8 @@ kx_copy() {
   if [ -d "$1" ] && [ ! -L "$1" ]; then
     mkdir -- "$2/original" && chown -- "$(stat -c %u:%g -- "$1")" "$2/original" &&
       kx_mode_of "$2/original" "$(stat -c %a -- "$1")"
-  elif [ -e "$1" ] || [ -L "$1" ]; then
-    cp -a -- "$1" "$2/original"
   else
-    : >"$2/absent"
+    cp -a -- "$1" "$2/original"
   fi
 }
 
@@ -299,9 +222,16 @@ kx_directory() {
   if [ -d "$kx_target" ]; then
     kx_attributes "$@"
   else
-    kx_parents "$kx_target" && (umask 077 && kx_mkdir "$kx_target") && (
-      cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2"
-    )
+    kx_parents "$kx_target" || return 1
+    if kx_safe "${kx_target%/*}"; then
+      kx_umask_for "$2" "$4"
+      (umask "$kx_umask" && kx_mkdir "$kx_target") && kx_measure "$kx_target" &&
+        kx_dress "$kx_target" "$2" "$3" "$4"
+    else
+      (umask 077 && kx_mkdir "$kx_target") && (
+        cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2"
+      )
+    fi
   fi
 }
 
@@ -359,16 +289,26 @@ kx_replace() {
   fi
   kx_parents "$kx_target" || return 1
   kx_base=${kx_target##*/}
+  kx_above=${kx_target%/*}
   kx_short "$kx_base"
-  kx_stage=${kx_target%/*}/.$kx_brief.kubexm
+  kx_stage=$kx_above/.$kx_brief.kubexm
   kx_sweep "$kx_stage-"
-  kx_sweep "${kx_target%/*}/.kubexm-"
+  kx_sweep "$kx_above/.kubexm-"
   # what is left of a put in parts belongs to content that is not wanted any more
   [ ! -d "$kx_stage-put" ] || rm -rf -- "$kx_stage-put"
-  kx_stage=$(umask 077 && mktemp -d "$kx_stage-${kx_mark}XXXXXX") || return 1
-  (cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && kx_fill "$@" && kx_install)
+  if [ -z "$5" ] && kx_safe "$kx_above"; then
+    kx_stage=$kx_stage-${kx_mark}direct
+    kx_new=$kx_stage
+    kx_goal=$kx_target
+    kx_fill "$@" && kx_install
+  else
+    kx_stage=$(umask 077 && mktemp -d "$kx_stage-${kx_mark}XXXXXX") || return 1
+    kx_new=./$kx_base
+    kx_goal=../$kx_base
+    (cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && kx_fill "$@" && kx_install)
+  fi
   kx_status=$?
-  rm -rf -- "$kx_stage"
+  [ ! -e "$kx_stage" ] || rm -rf -- "$kx_stage"
   return "$kx_status"
 }
 
@@ -384,27 +324,36 @@ kx_sweep() {
   for kx_left in "$1"*.??????; do
     kx_writer=${kx_left#"$1"}
     case ${kx_writer%.*} in "" | *[!0-9a-z]*) continue ;; esac
-    [ -d "$kx_left" ] || continue
+    [ -e "$kx_left" ] || [ -L "$kx_left" ] || continue
     [ "${kx_writer%.*}." = "$kx_mark" ] ||
       ! grep -q -s -e "KUBEXM_MARK=${kx_writer%.*}[.]" /proc/[0-9]*/environ || continue
     rm -rf -- "$kx_left"
   done
 }
 
-# kx_fill: the arguments of kx_replace; makes kx_new what kx_target should be. The working
-# directory is one of our own, beside kx_target: whoever owns the directory that both are in
-# cannot exchange the new file before it is done. Validation sees the file's own name.
+# kx_fill: the arguments of kx_replace; makes kx_new what kx_target should be. Where others may
+# write (see kx_safe), or the content is to be validated, the working directory is one of our own,
+# beside kx_target: whoever owns the directory that both are in cannot exchange the new file before
+# it is done. Validation sees the file's own name.
 kx_fill() {
-  kx_new=./$kx_base
-  (umask 077 && : >"$kx_new") || return 1
   kx_fresh=1
+  kx_umask_for "$2" "$4"
   if [ -e "$kx_target" ]; then
     kx_fresh=
-    kx_inherit || return 1
+    kx_umask=077
+    (umask 077 && : >"$kx_new") && kx_inherit || return 1
   fi
-  dd of="$kx_new" bs=65536 conv=fsync status=none || return 1
+  (umask "$kx_umask" && dd of="$kx_new" bs=65536 conv=fsync status=none) || return 1
+  if [ -n "$kx_fresh" ]; then
+    kx_measure "$kx_new" || return 1
+  else
+    kx_measure "$kx_new" "$kx_target" || return 1
+    kx_owner=${kx_like#/*/}
+    kx_group=${kx_like#*//*/}
+    set -- "$1" "$2" "${3:-${kx_owner%%/*}}" "${4:-${kx_group%%/*}}" "$5"
+  fi
   case ${kx_bytes:--} in
-  - | "$(stat -c %s -- "$kx_new")") ;;
+  - | "${kx_line##*/}") ;;
   *)
     echo "kubexm: the new content of $1 broke off; it was not installed" >&2
     return 1
@@ -420,13 +369,7 @@ kx_fill() {
       return 1
     }
   fi
-  if [ -n "$kx_fresh" ]; then
-    kx_own "$kx_new" "$3" "$4" || return 1
-  else
-    kx_own "$kx_new" "${3:-$(stat -c %u -- "$kx_target")}" "${4:-$(stat -c %g -- "$kx_target")}" ||
-      return 1
-  fi
-  kx_mode_of "$kx_new" "$2"
+  kx_dress "$kx_new" "$2" "$3" "$4"
 }
 
 # kx_inherit: ACL, extended attributes and label of kx_target for kx_new, which is still empty.
@@ -453,7 +396,7 @@ kx_inherit() {
 # /etc/hosts in a container, cannot be renamed over and is written in place.
 kx_install() {
   kx_keep "$kx_target" || return 1
-  if kx_said=$(kx_rename 2>&1); then
+  if kx_rename; then
     [ -z "$kx_fresh" ] || kx_label "$kx_target"
   elif [ -n "$(kx_mounts "$kx_target")" ] && kx_in_place; then
     return 0
@@ -464,15 +407,17 @@ kx_install() {
   fi
 }
 
-# kx_rename: old busybox does not know -T, which keeps mv from moving into a directory.
+# kx_rename: kx_new becomes kx_goal; when it cannot, kx_said tells why. Old busybox does not know
+# -T, which keeps mv from moving into a directory.
 kx_rename() {
-  kx_said=$(mv -fT -- "$kx_new" "../$kx_base" 2>&1) && return 0
+  mv -fT -- "$kx_new" "$kx_goal" 2>/dev/null && return 0
+  kx_said=$(mv -fT -- "$kx_new" "$kx_goal" 2>&1) && return 0
   case $kx_said in
-  *"invalid option"* | *"unrecognized option"*) [ ! -d "../$kx_base" ] && mv -f -- "$kx_new" .. ;;
-  *)
-    printf '%s\n' "$kx_said"
-    return 1
+  *"invalid option"* | *"unrecognized option"*)
+    kx_said="$kx_goal is a directory"
+    [ ! -d "$kx_goal" ] && kx_said=$(mv -f -- "$kx_new" "$kx_goal" 2>&1)
     ;;
+  *) return 1 ;;
   esac
 }
 
@@ -490,7 +435,8 @@ kx_link() {
   fi
   kx_parents "$1" || return 1
   kx_new=${1%/*}/.kubexm-link
-  rm -f -- "$kx_new" && ln -s -- "$2" "$kx_new" || return 1
+  [ ! -e "$kx_new" ] && [ ! -L "$kx_new" ] || rm -f -- "$kx_new"
+  ln -s -- "$2" "$kx_new" || return 1
   # -T, because a link to a directory would be entered
   mv -fT -- "$kx_new" "$1" || {
     rm -f -- "$kx_new"

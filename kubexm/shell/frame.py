@@ -24,12 +24,30 @@ if TYPE_CHECKING:
 GRACE_S = 10
 """Seconds between TERM and KILL when a deadline has passed: dpkg wants to finish its step."""
 
+_INLINE_BYTES = 16_384
+"""A payload of up to so many bytes is a word of the program: a pipe holds it, so that it takes one
+process where others take five."""
+
+_SHOWN_BYTES = 512
+"""A reading of up to so many bytes is compared as it is, which saves the processes of a digest."""
+
 Streamer: TypeAlias = Callable[[int, str, bytes], None]
 
 
 def digest(stdout: bytes, exit_status: int) -> str:
-    """What `kx_guard` compares: SHA-256 over a probe's stdout and its status line."""
+    """SHA-256 over a probe's stdout and its status line."""
     return hashlib.sha256(stdout + f"{exit_status}\n".encode()).hexdigest()
+
+
+def expectation(reading: Reply) -> str:
+    """What `kx_guard` compares: a short reading with its status after `=`, a long one's digest.
+
+    A shell loses NULs, so that a reading with one is never compared as text.
+    """
+    stdout = reading.stdout
+    if reading.secret or len(stdout) > _SHOWN_BYTES or b"\0" in stdout:
+        return digest(stdout, reading.exit_status)
+    return f"={reading.text}{reading.exit_status}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +71,6 @@ class Reply:
         """Stdout as UTF-8; bytes that are not are kept by surrogate escapes."""
         return self.stdout.decode("utf-8", "surrogateescape")
 
-    @property
-    def digest(self) -> str:
-        """What the machine will compare with when it reads again."""
-        return digest(self.stdout, self.exit_status)
-
 
 class Verdict(StrEnum):
     """What a guarded operation came to on the machine."""
@@ -76,7 +89,7 @@ class Guarded:
 
     Args:
         probe: Read again before anything is changed.
-        expected: The digest of the reading on which `change` was decided.
+        expected: The `expectation` of the reading on which `change` was decided.
         change: What to do when the reading is still the same; `None` for nothing.
         unmet: That reading lacked a prerequisite; when it still does, the batch stops here.
     """
@@ -129,13 +142,20 @@ class BatchReply:
 
 
 def libraries_of(frames: Iterable[Frame]) -> tuple[Library, ...]:
-    """Every library that the frames call, each once, in order of first use."""
+    """Every library that the frames call, each once, behind those that it needs."""
     found: dict[Library, None] = {}
+
+    def add(libraries: tuple[Library, ...]) -> None:
+        for library in libraries:
+            if library not in found:
+                add(library.needs)
+                found[library] = None
+
     for frame in frames:
         scripts = (frame,) if isinstance(frame, Script) else (frame.probe, frame.change)
         for script in scripts:
             if script is not None:
-                found.update(dict.fromkeys(script.libraries))
+                add(script.libraries)
     return tuple(found)
 
 
@@ -183,27 +203,36 @@ def encode(
         if number in looks:
             lines += looks[number]
         payload = None if change is None else change.stdin
-        size = "-" if payload is None else str(len(payload))
+        stdin = "-"
         if payload is not None:
-            payloads.append(payload)
-            payloads.append(f"{token}\n".encode())
+            stdin = _inline(payload)
+            if not stdin:
+                payloads += (payload, f"{token}\n".encode())
+                stdin = str(len(payload))
         if isinstance(frame, Script):
             words = f"{number} {quote(frame.text)}"
             if frame.stays:
                 lines.append(f"kx_stay {words}")
             elif frame.answer:
-                lines.append(f"kx_run {words} {size} {frame.answer}")
+                lines.append(f"kx_run {words} {stdin} {frame.answer}")
             else:
-                lines.append(f"kx_run {words} {size}")
+                lines.append(f"kx_run {words} {stdin}")
         else:
             text = "" if change is None else change.text
             lines.append(
-                f"kx_guard {number} {frame.expected} {quote(frame.probe.text)} "
-                f"{quote(text)} {size} {int(frame.unmet)}"
+                f"kx_guard {number} {quote(frame.expected)} {quote(frame.probe.text)} "
+                f"{quote(text)} {stdin} {int(frame.unmet)}"
             )
     lines += (*looks.get(len(frames), ()), "kx_flush", "kx_arm 0")
     program = ("\n".join(lines) + f"\n#{token}").encode("utf-8", "surrogateescape")
     return f"{len(program)}\n".encode() + program, tuple(payloads)
+
+
+def _inline(payload: bytes | Content) -> str:
+    """The payload as a word of the program; empty when it stands behind it."""
+    if not isinstance(payload, bytes) or len(payload) > _INLINE_BYTES or b"\0" in payload:
+        return ""
+    return quote("=" + payload.decode("utf-8", "surrogateescape"))
 
 
 def _looks(frames: Sequence[Frame]) -> dict[int, list[str]]:

@@ -41,13 +41,23 @@ kx_say() {
 "
 }
 
-# kx_print TEXT: exactly that, and no process for it: the token must not show in `ps`.
+# kx_print TEXT: exactly that, by nothing that shows it in `ps`: it may be the token or a secret.
 case $(command -v printf) in
 printf) kx_print() { printf %s "$1"; } ;;
 *)
   case $(command -v print) in
   print) kx_print() { print -rn -- "$1"; } ;; # mksh
-  *) kx_print() { echo "${1%?}"; } ;;         # some read backslashes, which no marker has
+  *)
+    # the length is told in bytes, and a here-document ends with a newline that is not ours
+    kx_print() {
+      (
+        LC_ALL=C
+        [ "${#1}" = 0 ] || dd bs="${#1}" count=1 iflag=fullblock 2>/dev/null <<kx_end
+$1
+kx_end
+      )
+    }
+    ;;
   esac
   ;;
 esac
@@ -131,26 +141,32 @@ kx_abandon() {
   exit 9
 }
 
-# kx_eval SCRIPT BYTES: run a script in a subshell with its payload; what it leaves unread of
-# the payload is swallowed, so that the next frame starts where it should. kx_bytes tells the
-# script how much it is, because a pipe whose writer was killed ends like any other.
+# kx_eval SCRIPT INPUT: run a script in a subshell. INPUT is - for none, =TEXT for its stdin, or
+# the number of bytes that stand behind the program; what the script leaves unread of those is
+# swallowed, so that the next frame starts where it should. kx_bytes tells the script how much it
+# is, because a pipe whose writer was killed ends like any other.
 kx_eval() {
-  # shellcheck disable=SC2034 # the script's
   kx_bytes=$2
   kx_flush
-  if [ "$2" = - ]; then
-    (kx_do "$1") </dev/null
-  else
+  case $2 in
+  -) (kx_do "$1") </dev/null ;;
+  =*)
+    # shellcheck disable=SC2034 # the script's
+    kx_bytes=-
+    kx_print "${2#=}" 2>/dev/null | kx_do "$1"
+    ;;
+  *)
     { kx_payload "$2" || kx_abandon; } | {
       (kx_do "$1")
       kx_status=$?
       cat >/dev/null
       exit "$kx_status"
     }
-  fi
+    ;;
+  esac
 }
 
-# kx_run NUMBER SCRIPT BYTES [ANSWER]: a plain frame. ANSWER is a function that is called with
+# kx_run NUMBER SCRIPT INPUT [ANSWER]: a plain frame. ANSWER is a function that is called with
 # SCRIPT's words but the first, in the loop's own shell; it starts no process and prints nothing.
 # When it succeeds, kx_answer is what SCRIPT would have printed.
 kx_run() {
@@ -164,23 +180,26 @@ kx_run() {
   fi
 }
 
-# kx_guard NUMBER DIGEST PROBE CHANGE BYTES UNMET: one operation of trip 2.
-# DIGEST is that of the reading on which the decision rests. CHANGE may be empty. UNMET is 1
-# when that reading said that a prerequisite is missing: still so means that this is the end.
+# kx_guard NUMBER EXPECTED PROBE CHANGE INPUT UNMET: one operation of trip 2.
+# EXPECTED is the reading on which the decision rests and its status, after a =; of a long one the
+# digest of both. CHANGE may be empty. UNMET is 1 when that reading said that a prerequisite is
+# missing: still so means that this is the end.
 kx_guard() {
   kx_begin "$1"
   kx_flush
   if [ "$kx_mode" = apply ]; then
-    kx_seen=$({
-      (kx_do "$3") </dev/null 2>/dev/null
-      echo "$?"
-    } | kx_digest)
+    kx_seen=$(kx_sight "$2" "$3")
     kx_check "$1"
     [ "$kx_seen" = "$2" ] || kx_mode=stale
   fi
-  if [ "$5" != - ] && { [ "$kx_mode" != apply ] || [ "$6" = 1 ] || [ -z "$4" ]; }; then
-    kx_payload "$5" >/dev/null || exit 9
-  fi
+  case $5 in
+  - | =*) ;;
+  *)
+    if [ "$kx_mode" != apply ] || [ "$6" = 1 ] || [ -z "$4" ]; then
+      kx_payload "$5" >/dev/null || exit 9
+    fi
+    ;;
+  esac
   case $kx_mode in
   stop) kx_say s skipped ;;
   stale)
@@ -211,6 +230,23 @@ kx_guard() {
     ;;
   esac
   kx_end "$1" "$?"
+}
+
+# kx_sight EXPECTED PROBE: read again, and say it as EXPECTED does.
+kx_sight() {
+  case $1 in
+  =*)
+    kx_print "="
+    (kx_do "$2") </dev/null 2>/dev/null
+    echo "$?"
+    ;;
+  *)
+    {
+      (kx_do "$2") </dev/null 2>/dev/null
+      echo "$?"
+    } | kx_digest
+    ;;
+  esac
 }
 
 # kx_arm SECONDS [GRACE [TIED]]: replace the watchdog; 0 disarms, but for TIED, where it is no

@@ -61,19 +61,21 @@ class Library:
         name: Unique among libraries, by custom the module that ships it.
         text: Function definitions only, in POSIX sh. It is evaluated in the session's own
             shell, so it must not print, exit or change the directory.
+        needs: Whose functions it calls; they are sent before it.
     """
 
     name: str
     text: str = field(repr=False)
+    needs: tuple[Library, ...] = field(default=(), repr=False)
 
     @classmethod
-    def load(cls, package: str, name: str) -> Library:
+    def load(cls, package: str, name: str, *needs: Library) -> Library:
         """The library NAME.sh of a package, without what only its readers need.
 
         Comments have lines of their own, and no string depends on how its lines are indented.
         """
         text = files(package).joinpath(f"{name}.sh").read_text("utf-8")
-        return cls(name, _FOR_READERS.sub("", text))
+        return cls(name, _FOR_READERS.sub("", text), needs)
 
     def call(
         self,

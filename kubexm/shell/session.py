@@ -49,11 +49,14 @@ if TYPE_CHECKING:
 PRELUDE = Library.load("kubexm.shell", "prelude")
 LOCK = Library.load("kubexm.shell", "lock")
 """The host lock; see `kubexm.runner.lock`."""
-FILE = Library.load("kubexm.shell", "file")
-"""Functions about files, for scripts that call them."""
+STATE = Library.load("kubexm.shell", "state")
+"""Functions that tell what is at a path."""
 
-TRANSFER = Library.load("kubexm.shell", "transfer")
-"""Functions that put and get files; they call those of `FILE`."""
+FILE = Library.load("kubexm.shell", "file", STATE)
+"""Functions that change files."""
+
+TRANSFER = Library.load("kubexm.shell", "transfer", FILE)
+"""Functions that put and get files."""
 
 OutputListener = Streamer
 """Called with (frame number, "stdout" or "stderr", data) while output arrives."""

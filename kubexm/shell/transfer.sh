@@ -130,6 +130,8 @@ kx_settle() {
   kx_new=./$1
   kx_base=$2
   kx_target=$kx_dir/$2
+  # shellcheck disable=SC2034 # for kx_rename
+  kx_goal=../$2
   kx_fresh=1
   # shellcheck disable=SC2034 # for kx_forget
   kx_kept=
@@ -151,9 +153,10 @@ kx_settle() {
   if ! { kx_own "$kx_new" "$4" "$5" && kx_mode_of "$kx_new" "$3"; }; then
     kx_forget
     return 1
-  elif kx_said=$(kx_rename 2>&1); then
+  elif kx_rename; then
     [ -z "$kx_fresh" ] || kx_label "$kx_target"
   elif [ -z "$(kx_mounts "$kx_target")" ] || ! kx_in_place; then
+    # shellcheck disable=SC2154 # kx_rename sets it
     printf '%s\n' "$kx_said" >&2
     kx_forget
     return 1

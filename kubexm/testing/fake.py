@@ -129,7 +129,7 @@ class FakeMachine(Generic[StateT]):
             batch = Batch(self.run, token)
             unheard = 0
             for number, call in enumerate(calls(program, token)):
-                payload = None
+                payload = call.payload
                 if call.payload_bytes is not None:
                     payload = yield from inbox.take(call.payload_bytes)
                     if (yield from inbox.line()).decode() != token:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kubexm.shell import Reply, digest
+from kubexm.shell.frame import Reply, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One frame as it arrives: `kx_run`, `kx_stay` or `kx_guard` and its arguments.
-
-    `payload_bytes` is `None` for a script without one.
-    """
+    """One frame as it arrives: `kx_run`, `kx_stay` or `kx_guard` and its arguments."""
 
     words: tuple[str, ...]
 
@@ -47,12 +44,22 @@ class Call:
 
     @property
     def payload_bytes(self) -> int | None:
-        """How much of stdin behind the program belongs to it."""
+        """How much of stdin behind the program belongs to it; `None` when nothing does."""
+        return int(self._stdin) if self._stdin.isdecimal() else None
+
+    @property
+    def payload(self) -> bytes | None:
+        """What its script reads, when that stands in the program."""
+        word = self._stdin
+        return word[1:].encode("utf-8", "surrogateescape") if word.startswith("=") else None
+
+    @property
+    def _stdin(self) -> str:
         match self.words:
-            case ("kx_run", _, _, size) | ("kx_guard", _, _, _, _, size, _) if size != "-":
-                return int(size)
+            case ("kx_run", _, _, stdin, *_) | ("kx_guard", _, _, _, _, stdin, _):
+                return stdin
             case _:
-                return None
+                return "-"
 
 
 class Batch:
@@ -85,7 +92,7 @@ class Batch:
         _, _, expected, probe, change, _, unmet = words
         if self._mode == "apply":
             seen = self._run(probe, None)
-            if digest(seen.stdout, seen.exit_status) != expected:
+            if expected not in (_as_text(seen), digest(seen.stdout, seen.exit_status)):
                 self._mode = "stale"
         if self._mode == "stop":
             return self._marked("s skipped"), 0
@@ -156,6 +163,10 @@ def _unquoted(piece: str) -> str:
             return piece[1:]
         case _:
             return piece
+
+
+def _as_text(reading: Reply) -> str:
+    return f"={reading.text}{reading.exit_status}"
 
 
 def _output(reply: Reply) -> Said:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from kubexm.shell import Reply
 
-KERNEL = Library.load("kubexm_linux", "kernel")
-"""Functions about modules, parameters and swap, which call those of `FILE`."""
+KERNEL = Library.load("kubexm_linux", "kernel", FILE)
+"""Functions about modules, parameters and swap."""
 
 HEADER = "# Made by kubexm, which undoes other changes to this file.\n"
 
@@ -25,7 +25,7 @@ ConfigLine: TypeAlias = tuple[int, str]
 
 def call(function: str, *arguments: str) -> Script:
     """A script that calls one of the functions of `KERNEL`."""
-    return replace(KERNEL.call(function, *arguments), libraries=(FILE, KERNEL))
+    return KERNEL.call(function, *arguments)
 
 
 def drop_in(path: str, lines: Iterable[str]) -> FileContent:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from kubexm.errors import HostError, tail
 from kubexm.runner import text_diff
-from kubexm.shell import FILE, Script, is_plain, quote
+from kubexm.shell import STATE, Script, is_plain, quote
 
 if TYPE_CHECKING:
     from kubexm.shell import Reply
 
-_LIBRARIES = (FILE,)
+_LIBRARIES = (STATE,)
 
 CONTENT_LIMIT = 65_536
 """A probe answers a file's content up to so many bytes; beyond that only its digest."""

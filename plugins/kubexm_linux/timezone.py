@@ -13,7 +13,7 @@ from kubexm.shell import FILE, Library, Reply, Script
 if TYPE_CHECKING:
     from kubexm.facts import Facts
 
-CLOCK = Library.load("kubexm_linux", "clock")
+CLOCK = Library.load("kubexm_linux", "clock", FILE)
 """Functions about the clock."""
 
 
@@ -82,6 +82,6 @@ class Timezones:
         return Change(
             before=state,
             after=after,
-            script=replace(script, libraries=(*script.libraries, FILE)),
+            script=script,
             diff=fields_diff("time zone", state, after),
         )

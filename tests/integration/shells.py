@@ -27,7 +27,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 NAMES = ("dash", "bash", "busybox", "mksh")
 _COMMANDS = {"bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 _SHELL = files("kubexm.shell")
-_LOAD = "kx_token=token; kx_mark=mark.; . {}; . {}; LC_ALL=C; export LC_ALL; umask 022; "
+_LOAD = "kx_token=token; kx_mark=mark.; . {}; . {}; . {}; LC_ALL=C; export LC_ALL; umask 022; "
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -75,7 +75,7 @@ class Shell:
 
     def script(self, text: str) -> str:
         """The text with our functions before it."""
-        libraries = (quote(str(_SHELL / name)) for name in ("prelude.sh", "file.sh"))
+        libraries = (quote(str(_SHELL / name)) for name in ("prelude.sh", "state.sh", "file.sh"))
         return _LOAD.format(*libraries) + text
 
     def run(self, text: str, stdin: bytes = b"") -> Answer:
@@ -104,11 +104,16 @@ class Shell:
     def kept(self) -> dict[str, Path]:
         """The entries of originals, by path."""
         found = self.state.glob("originals/*")
-        return {(entry / "path").read_text().removesuffix("\n"): entry for entry in found}
+        return {path_of(entry): entry for entry in found}
 
     def replace(self, path: Path, content: bytes, mode: str = "644", *rest: str) -> Answer:
         """`kx_replace` with OWNER, GROUP and VALIDATE from `rest`."""
         return self.call("kx_replace", path, mode, *(*rest, "", "", "")[:3], stdin=content)
+
+
+def path_of(entry: Path) -> str:
+    """Whose original an entry is: of what was absent it is a file."""
+    return (entry / "path" if entry.is_dir() else entry).read_text().removesuffix("\n")
 
 
 def applets(directory: Path, *others: str) -> str:

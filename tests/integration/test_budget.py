@@ -150,15 +150,17 @@ def counted() -> Iterator[tuple[Session, Callable[[], int]]]:
         yield session, last
 
 
-def test_a_host_starts_few_processes_to_read_what_is(tmp_path: Path) -> None:
-    """Counted exactly: of the facts, and of forty operations that find nothing to do."""
+def test_a_host_starts_few_processes(tmp_path: Path) -> None:
+    """Counted exactly: of the facts, and of forty operations that change and change nothing."""
     with counted() as (session, last):
         last()
         asking = -last() + last()
         before = last()
         host = Host.open("here", session, Catalogue.installed())
         keep("processes.facts", last() - before - asking)
+        before = last()
         assert host.converge(*forty(tmp_path / "home"))[0].changed
+        keep("processes.first", last() - before - asking)
         before = last()
         outcomes = host.converge(*forty(tmp_path / "home"))
         keep("processes.converged", last() - before - asking)

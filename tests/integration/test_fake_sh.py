@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubexm.connector.local import LocalConnector
-from kubexm.shell import Frame, Guarded, Reply, Script, Session, quote
+from kubexm.shell import Frame, Guarded, Reply, Script, Session, expectation, quote
 from kubexm.testing.fake import FakeMachine
 from tests.unit.runner.store import KEYS, Store, answer
 
@@ -64,7 +64,7 @@ class DrawnGuard:
         reading = session.ask(probe)
         return Guarded(
             probe=probe,
-            expected=Reply(exit_status=1).digest if self.is_stale else reading.digest,
+            expected=expectation(Reply(exit_status=1) if self.is_stale else reading),
             change=None if self.change is None else self.change.script(directory),
             unmet=self.unmet,
         )

@@ -39,10 +39,12 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     return make_shell(request.param, tmp_path)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(params=[0o755, 0o1777], ids=["ours", "shared"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A directory where only we may write, and one where we must expect others."""
     path = tmp_path / "home"
     path.mkdir()
+    path.chmod(request.param)
     return path
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kubexm.errors import DeadlineError, SessionLostError
-from kubexm.shell import Guarded, Reply, Script, Session
+from kubexm.shell import Guarded, Reply, Script, Session, expectation
 from kubexm.shell.frame import digest
 from kubexm_linux.state import probe_state
 from tests.integration.wire import SHELLS, USERLAND, machine, session_on
@@ -93,14 +93,14 @@ def test_a_change_and_what_follows_it_are_looked_at_anew(session: Session, direc
     assert isinstance(before, Reply)
     change = Script(f"echo changed >{path}")
     guarded, after = session.run(
-        [Guarded(probe=probe, expected=before.digest, change=change), probe]
+        [Guarded(probe=probe, expected=expectation(before), change=change), probe]
     ).whole()
     assert isinstance(after, Reply)
     assert after.stdout.endswith(b"\nchanged\n")
     assert getattr(guarded, "reading", None) == after
     path.write_bytes(b"somebody else\n")
     stale, _ = session.run(
-        [Guarded(probe=probe, expected=before.digest, change=change), probe]
+        [Guarded(probe=probe, expected=expectation(before), change=change), probe]
     ).whole()
     assert str(getattr(stale, "verdict", "")) == "stale"
     assert path.read_bytes() == b"somebody else\n"

@@ -539,6 +539,48 @@ class TestReach:
             assert time.monotonic() - began < 3
         assert not connector.is_connected()
 
+    def test_closing_ends_the_wait_for_what_is_behind_a_shared_bastion(
+        self, sshd: SshServer
+    ) -> None:
+        with (
+            deaf() as port,
+            ThreadPoolExecutor(1) as pool,
+            contextlib.closing(SshConnector(sshd.endpoint(connect_timeout_s=60))) as bastion,
+        ):
+            bastion.connect()
+            connector = bastion.beyond(sshd.endpoint(port=port, connect_timeout_s=60))
+            connecting = pool.submit(connector.connect)
+            time.sleep(0.5)
+            assert not connecting.done()
+            began = time.monotonic()
+            connector.close()
+            with pytest.raises(UnreachableError, match="closed while connecting"):
+                connecting.result(timeout=10)
+            assert time.monotonic() - began < 3
+            assert bastion.is_connected()
+
+    def test_closing_ends_the_wait_for_a_name(
+        self, sshd: SshServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The resolver is the system's: here it waits for a server that says nothing."""
+        answer, look_up = threading.Event(), socket.getaddrinfo
+
+        def slow(host: str, port: int, *, type: int, flags: int) -> object:  # noqa: A002
+            if not flags:
+                answer.wait(60)
+            return look_up(host, port, type=type, flags=flags)
+
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        connector = SshConnector(sshd.endpoint(address="localhost", connect_timeout_s=60))
+        with ThreadPoolExecutor(1) as pool:
+            connecting = pool.submit(connector.connect)
+            time.sleep(0.5)
+            assert not connecting.done()
+            connector.close()
+            with pytest.raises(UnreachableError, match="closed while connecting"):
+                connecting.result(timeout=3)
+            answer.set()
+
     def test_closing_ends_the_wait_for_a_bastion(self, sshd: SshServer) -> None:
         with listening(answer=None) as port, ThreadPoolExecutor(1) as pool:
             bastion = sshd.endpoint(port=port, connect_timeout_s=60)

@@ -21,7 +21,7 @@ from kubexm.shell import (
     Script,
     Session,
     Verdict,
-    digest,
+    expectation,
     quote,
 )
 from tests.integration.wire import (
@@ -73,7 +73,7 @@ def guarded(session: Session, *frames: Guarded) -> list[GuardedReply]:
 
 
 def reading(stdout: str, status: int = 0) -> str:
-    return digest(stdout.encode(), status)
+    return expectation(Reply(exit_status=status, stdout=stdout.encode()))
 
 
 # Scripts
@@ -438,12 +438,14 @@ def test_digests_agree_on_binary_and_large_readings(session: Session, tmp_path: 
         seen = replies(session, look)[0]
         assert seen.stdout == content
         (applied,) = guarded(
-            session, Guarded(probe=look, expected=seen.digest, change=change(trace, "x"))
+            session, Guarded(probe=look, expected=expectation(seen), change=change(trace, "x"))
         )
         assert applied.verdict is Verdict.CHANGED
         assert applied.reading == seen
+        other = expectation(Reply(exit_status=8, stdout=content))
         (stale,) = guarded(
-            session, Guarded(probe=look, expected=digest(content, 8), change=change(trace, "y"))
+            session,
+            Guarded(probe=look, expected=other, change=change(trace, "y")),
         )
         assert stale.verdict is Verdict.STALE
         assert stale.reading == seen
@@ -455,7 +457,7 @@ def test_a_change_with_a_large_payload_and_a_large_reply(session: Session) -> No
     frames = [
         Guarded(
             probe=Script("dd if=/dev/zero bs=1024 count=1024 2>/dev/null"),
-            expected=digest(bytes(1 << 20), 0),
+            expected=reading("\0" * (1 << 20)),
             change=Script("cat; cat >&2", payload=content),
         )
     ] * 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kubexm.errors import DeadlineError
-from kubexm.shell import BatchReply, Guarded, Reply, Script, Session, digest, quote
+from kubexm.shell import BatchReply, Guarded, Reply, Script, Session, quote
 from tests.integration.wire import (
     SHELLS,
     USERLAND,
@@ -146,7 +146,7 @@ def test_a_deadline_in_a_guard_applies_nothing(hosts: dict[str, Machine], tmp_pa
         trace = tmp_path / str(next(names))
         slow = Script(f"echo same; sleep {unique()}")
         change = Script(f"echo >{trace}; cat", payload=b"x" * 100_000)
-        frame = Guarded(probe=slow, expected=digest(b"same\n", 0), change=change)
+        frame = Guarded(probe=slow, expected="=same\n0", change=change)
         assert len(late(session, [Script("echo first"), frame, frame]).replies) == 1
         assert not trace.exists()
 
@@ -156,7 +156,7 @@ def test_a_deadline_in_a_guard_applies_nothing(hosts: dict[str, Machine], tmp_pa
 def test_a_deadline_in_a_change_is_no_reply(hosts: dict[str, Machine]) -> None:
     def scenario(session: Session) -> None:
         frames = [
-            Guarded(probe=Script("echo same"), expected=digest(b"same\n", 0), change=Script(text))
+            Guarded(probe=Script("echo same"), expected="=same\n0", change=Script(text))
             for text in ("echo done", f"echo x; sleep {unique()}", "echo never")
         ]
         assert len(late(session, frames).replies) == 1
@@ -206,7 +206,7 @@ def test_a_script_past_its_own_deadline_ends_the_batch(hosts: dict[str, Machine]
         assert late(session, scripts, deadline_s=60).replies == (OK,)
 
     def guarded(session: Session) -> None:
-        frame = Guarded(probe=Script("true"), expected=digest(b"", 0), change=slow)
+        frame = Guarded(probe=Script("true"), expected="=0", change=slow)
         assert late(session, [Script("echo ok"), frame], deadline_s=0).replies == (OK,)
 
     everywhere(hosts, plain, guarded)

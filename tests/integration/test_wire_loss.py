@@ -19,7 +19,7 @@ import pytest
 
 from kubexm.connector.local import LocalConnector, LocalProcess
 from kubexm.errors import ConnectError, SessionLostError, UnreachableError
-from kubexm.shell import BatchReply, Escalation, Guarded, Reply, Script, Session, digest, quote
+from kubexm.shell import BatchReply, Escalation, Guarded, Reply, Script, Session, quote
 from kubexm.shell.escalation import start_command
 from tests.integration.wire import (
     SHELLS,
@@ -47,7 +47,7 @@ names = count()
 CONTROLLER = """\
 import json, sys, time
 from kubexm.connector.local import LocalProcess
-from kubexm.shell import Guarded, Script, Session, digest
+from kubexm.shell import Guarded, Script, Session
 
 prefix, kind, trace = json.loads(sys.argv[1])
 session = Session.open(lambda command: LocalProcess([*prefix, command]))
@@ -55,7 +55,7 @@ print(session.ask(Script('echo "$KUBEXM_MARK"')).text.split(".")[0], flush=True)
 steps = [Script(f"echo {number} >>{trace}; sleep 0.2") for number in range(50)]
 if kind == "guarded":
     nothing = Script("true")
-    steps = [Guarded(probe=nothing, expected=digest(b"", 0), change=step) for step in steps]
+    steps = [Guarded(probe=nothing, expected="=0", change=step) for step in steps]
 if kind == "payload":
     write = f"echo 0 >>{trace}; sleep 3; cat >{trace}.new; mv {trace}.new {trace}.whole"
     steps = [Script(write, payload=b"x" * 5_000_000), *steps]
@@ -411,6 +411,6 @@ def test_guarded_work_is_not_begun_by_a_session_that_was_closed(tmp_path: Path) 
     with session_on(machine("dash", tmp_path)) as session:
         session.close()
         change = Script(f"echo >{tmp_path}/trace")
-        result = session.run([Guarded(probe=change, expected=digest(b"", 0), change=change)])
+        result = session.run([Guarded(probe=change, expected="=0", change=change)])
     assert isinstance(result.ended_by, SessionLostError)
     assert not (tmp_path / "trace").exists()

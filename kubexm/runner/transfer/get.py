@@ -20,7 +20,7 @@ from kubexm.runner.transfer.model import (
     next_part_bytes,
 )
 from kubexm.runner.transfer.remote import Remote, Wire
-from kubexm.shell import FILE, TRANSFER, Script
+from kubexm.shell import TRANSFER, Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -271,4 +271,4 @@ def _draft(item: _Item) -> Iterator[BinaryIO]:
 
 def _call(function: str, *arguments: str) -> Script:
     call = TRANSFER.call(function, *arguments)
-    return Script(call.text, libraries=(FILE, TRANSFER))
+    return Script(call.text, libraries=(TRANSFER,))

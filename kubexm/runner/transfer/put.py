@@ -19,7 +19,7 @@ from kubexm.runner.transfer.model import (
 )
 from kubexm.runner.transfer.remote import Remote, Wire, failure, is_damaged
 from kubexm.runner.transfer.source import Entry, EntryKind, Source
-from kubexm.shell import FILE, TRANSFER, Reply, Script, Slice, Slices, quote
+from kubexm.shell import TRANSFER, Reply, Script, Slice, Slices, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -320,7 +320,7 @@ def _line(function: str, *arguments: str) -> str:
 
 
 def _script(text: str, content: Slices | None = None) -> Script:
-    return Script(text, libraries=(FILE, TRANSFER), content=content)
+    return Script(text, libraries=(TRANSFER,), content=content)
 
 
 def _call(function: str, *arguments: str) -> Script:

@@ -3,13 +3,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from kubexm.engine import ExitCode, HostStatus, StepStatus
-from kubexm.errors import DeadlineError
+from kubexm.errors import DeadlineError, PlanError
 from kubexm.plan import Plan, Retry, Step
 from kubexm.runtime import Settings
 from tests.unit.engine.marks import ALWAYS, Mark, Ring, Village
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kubexm.plan import Item, StepContext
     from kubexm.runner import Outcome
 
 MANY = tuple(f"n{number:02}" for number in range(20))
@@ -95,6 +100,47 @@ def test_a_step_without_time_left_is_not_begun() -> None:
     assert village.log.did == []
 
 
+def slow_plan(*later: Step) -> tuple[Village, Plan]:
+    """Host a spends more time on the first step of a plan than it has for all of it."""
+    village = Village("ab")
+    village.slates["a"].before = lambda _host, _what: time.sleep(0.4)
+    first = Step(name="one", body=(Ring(name="one"),))
+    part = Plan(name="part", steps=(first, *later), timeout_s=0.3)
+    behind = Step(name="behind", body=(Ring(name="behind"),), needs=())
+    return village, Plan(name="p", steps=(part, behind))
+
+
+def test_a_plans_time_is_each_hosts_own_and_ends_with_the_plan() -> None:
+    village, plan = slow_plan(Step(name="two", body=(Ring(name="two"),)))
+    report = village.walk(plan)
+    assert village.log.of("b") == ["one", "two", "behind"]
+    error = report.hosts[0].error
+    assert isinstance(error, DeadlineError)
+    assert "no time was left for part/two" in str(error)
+    assert "give it or part a longer timeout_s" in error.hint
+    assert "behind" in village.log.of("a")
+
+
+def test_a_plans_time_goes_on_while_a_host_waits_for_others() -> None:
+    village, plan = slow_plan(Step(name="two", body=(Mark(name="two"),), awaits=("one",)))
+    village.walk(plan)
+    assert village.log.of("a") == ["one", "behind"]
+    assert village.log.of("b") == ["one", "behind"]
+
+
+def test_steps_of_a_plan_with_a_time_share_trips_with_each_other_only() -> None:
+    village = Village("a")
+    steps = (Step(name="x", body=(Mark(name="x"),)), Step(name="y", body=(Mark(name="y"),)))
+    plan = Plan(name="part", steps=steps, timeout_s=60)
+    report = village.walk(Plan(name="p", steps=(Step(name="z", body=(Mark(name="z"),)), plan)))
+    assert report.hosts[0].trips == 1 + 2 * 2
+
+
+def test_a_timeout_below_zero_is_an_error() -> None:
+    with pytest.raises(PlanError, match="the plan p has a timeout of -1 seconds"):
+        Plan(name="p", steps=(), timeout_s=-1)
+
+
 def test_nothing_is_begun_after_the_runs_deadline() -> None:
     village = Village(("a", "b"))
     village.slates["a"].before = lambda _host, _what: time.sleep(0.3)
@@ -131,3 +177,21 @@ def test_a_slow_host_does_not_slow_the_others() -> None:
     report = village.walk(Plan(name="p", steps=steps))
     assert report.exit_code() is ExitCode.DONE
     assert others[0] == 19 * 5
+
+
+def test_what_a_body_caches_is_made_once_for_all_hosts() -> None:
+    village = Village(MANY)
+    made: list[str] = []
+
+    def body(context: StepContext) -> Iterable[Item]:
+        def make() -> str:
+            made.append(context.host.name)
+            time.sleep(0.05)
+            return f"made-{len(made)}"
+
+        yield Mark(name=context.cached("name", make))
+
+    village.walk(Plan(name="p", steps=(Step(name="s", body=body),)), Settings(forks=20))
+    assert len(made) == 1
+    assert {what for _, what in village.log.did} == {"made-1"}
+    assert len(village.log.did) == len(MANY)

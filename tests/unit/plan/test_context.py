@@ -7,7 +7,7 @@ import pytest
 from kubexm.errors import PlanError, UsageError
 from kubexm.facts import Facts
 from kubexm.inventory import Inventory, load
-from kubexm.plan import Cluster, Shared, StepContext, UnpublishedError, Values
+from kubexm.plan import RUN, Cluster, Shared, StepContext, UnpublishedError, Values
 from kubexm.secret import Secret
 from kubexm.tasks.flags import Flags
 from kubexm.tasks.fleet import Fleet
@@ -65,6 +65,39 @@ def test_a_context_needs_no_more_than_a_host_its_facts_and_the_cluster(
     cluster = Cluster(inventory=inventory)
     context = StepContext(host=cluster.host("a"), facts=Facts(), cluster=cluster)
     assert context.shared.read_all("anything") == {}
+
+
+def in_step(inventory: Inventory, step: str, values: Values) -> StepContext:
+    cluster = Cluster(inventory=inventory)
+    shared = Shared(host="a", values=values)
+    return StepContext(
+        host=cluster.host("a"), facts=Facts(), cluster=cluster, shared=shared, step=step
+    )
+
+
+def test_what_is_cached_is_seen_in_its_scope_alone(inventory: Inventory) -> None:
+    values = Values()
+    one, two, other = (
+        in_step(inventory, step, values) for step in ("part/one", "part/two", "other/one")
+    )
+    made = iter(range(9))
+    for within, first, second, third in ((None, 0, 1, 2), ("part", 3, 3, None), (RUN, 4, 4, 4)):
+        for _ in range(2):
+            assert one.cached("key", lambda: next(made), within=within) == first
+            assert two.cached("key", lambda: next(made), within=within) == second
+            if third is not None:
+                assert other.cached("key", lambda: next(made), within=within) == third
+    assert one.cached("another key", lambda: next(made)) == 5
+    with pytest.raises(PlanError, match="the step other/one is in no plan 'part'") as raised:
+        other.cached("key", lambda: 0, within="part")
+    assert raised.value.hint == "it is in: other"
+
+
+def test_a_failure_is_not_cached_and_a_value_may_rest_on_another(inventory: Inventory) -> None:
+    context = in_step(inventory, "one", Values())
+    with pytest.raises(ZeroDivisionError):
+        context.cached("key", lambda: 1 // 0)
+    assert context.cached("key", lambda: context.cached("inner", lambda: 1) + 1) == 2
 
 
 def test_the_example_of_the_documentation_is_a_plan(

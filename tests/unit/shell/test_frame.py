@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubexm.errors import DeadlineError, SessionLostError
-from kubexm.shell import BatchReply, Guarded, GuardedReply, Library, Reply, Script, Verdict, digest
+from kubexm.shell import (
+    BatchReply,
+    Guarded,
+    GuardedReply,
+    Library,
+    Reply,
+    Script,
+    Verdict,
+    expectation,
+)
 from kubexm.shell.frame import Decoder, Stream, deadline_of, encode, libraries_of
 
 if TYPE_CHECKING:
@@ -69,14 +78,14 @@ def test_a_small_batch_as_bytes() -> None:
         Script("echo 'open"),
         Guarded(
             probe=Script("cat f"),
-            expected="0f" * 32,
-            change=Script("cat >f", payload=b""),
+            expected="=it's\n0",
+            change=Script("cat >f", payload=b"\xff\n"),
             unmet=True,
         ),
-        Guarded(probe=Script("true"), expected="1e" * 32, change=None),
+        Guarded(probe=Script("true"), expected="1e" * 32, change=Script("cat", payload=b"")),
     ]
     program, payloads = encode(frames, TOKEN, deadline_s=600, libraries=[LIBRARY])
-    size, _, text = program.decode().partition("\n")
+    size, _, text = program.decode("utf-8", "surrogateescape").partition("\n")
     assert int(size) == len(text)
     assert text == (
         "greet() {\n  echo hello\n}\n\n"
@@ -85,13 +94,13 @@ def test_a_small_batch_as_bytes() -> None:
         "kx_run 0 'greet '\\''it'\\''\\'\\'''\\''s'\\''' 2\n"
         "kx_arm 600 10\n"
         "kx_run 1 'echo '\\''open' -\n"
-        f"kx_guard 2 {'0f' * 32} 'cat f' 'cat >f' 0 1\n"
-        f"kx_guard 3 {'1e' * 32} true '' - 0\n"
+        "kx_guard 2 '=it'\\''s\n0' 'cat f' 'cat >f' '=\udcff\n' 1\n"
+        f"kx_guard 3 {'1e' * 32} true cat '=' 0\n"
         "kx_flush\n"
         "kx_arm 0\n"
         f"#{TOKEN}"
     )
-    assert payloads == (b"\0x", f"{TOKEN}\n".encode(), b"", f"{TOKEN}\n".encode())
+    assert payloads == (b"\0x", f"{TOKEN}\n".encode())
 
 
 def test_the_size_counts_bytes() -> None:
@@ -267,9 +276,21 @@ def test_many_frames_in_one_chunk_are_read_in_linear_time() -> None:
 # Values
 
 
-def test_the_digest_covers_output_and_status() -> None:
-    assert digest(b"x\n", 3) == hashlib.sha256(b"x\n3\n").hexdigest()
-    assert Reply(exit_status=3, stdout=b"x\n").digest == digest(b"x\n", 3)
+def test_an_expectation_covers_output_and_status() -> None:
+    assert expectation(Reply(exit_status=3, stdout=b"x\xff\n")) == "=x\udcff\n3"
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reply(exit_status=3, stdout=b"x\0"),
+        Reply(exit_status=3, stdout=b"x" * 513),
+        Reply(exit_status=3, stdout=b"x", secret=True),
+    ],
+    ids=["binary", "long", "secret"],
+)
+def test_a_reading_that_is_no_short_text_is_compared_by_its_digest(reading: Reply) -> None:
+    assert expectation(reading) == hashlib.sha256(reading.stdout + b"3\n").hexdigest()
 
 
 def test_text_keeps_bytes_that_are_not_utf_8() -> None:

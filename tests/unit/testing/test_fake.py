@@ -18,6 +18,7 @@ from kubexm.shell import (
     Script,
     Session,
     Verdict,
+    expectation,
 )
 from kubexm.testing.fake import FakeMachine, Fault
 from kubexm.testing.wire import calls
@@ -47,7 +48,7 @@ def guard(probe: str, change: str | None, *, seen: Reply | None = None) -> Guard
     """A guard that expects what `echo` answers, or what was seen."""
     reading = seen or echo(probe, None, [])
     script = None if change is None else Script(change)
-    return Guarded(probe=Script(probe), expected=reading.digest, change=script)
+    return Guarded(probe=Script(probe), expected=expectation(reading), change=script)
 
 
 def verdicts(replies: tuple[object, ...]) -> list[Verdict]:
@@ -112,7 +113,7 @@ def test_a_stale_guard_turns_all_behind_it_into_probes() -> None:
 def test_a_failed_change_skips_all_behind_it_and_swallows_their_payloads() -> None:
     late = Guarded(
         probe=Script("c"),
-        expected=echo("c", None, []).digest,
+        expected=expectation(echo("c", None, [])),
         change=Script("change", payload=b"never read"),
     )
     fake = machine()
@@ -123,7 +124,9 @@ def test_a_failed_change_skips_all_behind_it_and_swallows_their_payloads() -> No
 
 
 def test_an_unmet_guard_is_the_end() -> None:
-    unmet = Guarded(probe=Script("a"), expected=echo("a", None, []).digest, change=None, unmet=True)
+    unmet = Guarded(
+        probe=Script("a"), expected=expectation(echo("a", None, [])), change=None, unmet=True
+    )
     replies = machine().session().run([unmet, guard("b", "change")]).whole()
     assert verdicts(replies) == [Verdict.UNMET, Verdict.SKIPPED]
 
