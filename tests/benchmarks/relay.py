@@ -12,6 +12,7 @@ import asyncio
 import json
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,7 +111,9 @@ def _handler(
     target: str, port: int, counts: Counts, delay_s: float
 ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Link(counts, delay_s).carry(target, port, reader, writer)
+        # at the end it is cancelled, which asyncio would report as a fault
+        with suppress(asyncio.CancelledError):
+            await Link(counts, delay_s).carry(target, port, reader, writer)
 
     return handle
 

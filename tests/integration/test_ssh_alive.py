@@ -9,7 +9,7 @@ import pytest
 
 from kubexm.connector.ssh import SshConnector
 from kubexm.errors import UnreachableError
-from tests.integration.test_ssh import NOTHING, finish
+from tests.integration.lines import NOTHING, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,9 +23,9 @@ from kubexm.errors import (
     UnreachableError,
 )
 from kubexm.secret import Secret
+from tests.integration.lines import assert_no_more, descriptors, finish, listening
 from tests.integration.proxies import ProxyServer
 from tests.integration.sshd import free_port
-from tests.integration.test_ssh import assert_no_more, descriptors, finish, listening
 
 if TYPE_CHECKING:
     from tests.integration.conftest import ServerMaker

@@ -23,8 +23,8 @@ from kubexm.errors import (
     UnreachableError,
 )
 from kubexm.inventory import load
+from tests.integration.lines import assert_no_more, descriptors, finish
 from tests.integration.sshd import free_port, make_key
-from tests.integration.test_ssh import assert_no_more, descriptors, finish
 
 if TYPE_CHECKING:
     from pathlib import Path
