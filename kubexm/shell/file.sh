@@ -26,49 +26,23 @@ kx_safe() {
   [ "$kx_shared" = 0 ]
 }
 
-# kx_measure PATH [LIKE]: sets kx_line to what kx_give and kx_dress know about PATH,
-# "/OWNER/UID//GROUP/GID//MODE/SIZE", and kx_like to the same of LIKE.
-kx_measure() {
-  kx_lines=$(stat -c '/%U/%u//%G/%g//%a/%s' -- "$@") || return 1
-  kx_line=${kx_lines%%"
-"*}
-  kx_like=${kx_lines#*"
-"}
-}
-
 # kx_own PATH OWNER GROUP: names or numbers, empty for unchanged. Nothing is done when it is so
 # already, because chown(2) takes file capabilities and setuid bits away. Links were followed
 # before; one that somebody has put there since must not lead us anywhere.
 kx_own() {
   [ -n "$2$3" ] || return 0
-  kx_measure "$1" && kx_give "$@"
-}
-
-# kx_give PATH OWNER GROUP: the same, after kx_measure. Sets kx_given when something was done.
-kx_give() {
+  kx_line=$(stat -c '/%U/%u//%G/%g/' -- "$1") || return 1
   kx_owner=$2
   kx_group=$3
-  kx_rest=${kx_line#*//}
   case ${kx_line%%//*}/ in *"/$2/"*) kx_owner= ;; esac
-  case /${kx_rest%%//*}/ in *"/$3/"*) kx_group= ;; esac
-  kx_given=$kx_owner$kx_group
-  [ -z "$kx_given" ] || chown -h -- "$kx_owner${kx_group:+:$kx_group}" "$1"
+  case /${kx_line#*//} in *"/$3/"*) kx_group= ;; esac
+  [ -z "$kx_owner$kx_group" ] || chown -h -- "$kx_owner${kx_group:+:$kx_group}" "$1"
 }
 
-# kx_dress PATH MODE OWNER GROUP: owner and mode of something new, after kx_measure.
+# kx_dress PATH MODE OWNER GROUP: owner and mode of something new.
 kx_dress() {
-  kx_give "$1" "$3" "$4" || return 1
-  kx_bits=${kx_line##*//}
-  [ -z "$kx_given" ] && [ "${kx_bits%/*}" = "$2" ] || kx_mode_of "$1" "$2"
-}
-
-# kx_umask_for MODE GROUP: sets kx_umask so that something new has that mode from the start, unless
-# it is to have a group: until then it is the writer's alone.
-kx_umask_for() {
-  kx_umask=077
-  case $2$1 in
-  [0-7][0-7][0-7]) kx_umask=$((1777 - 1$1)) ;;
-  esac
+  if [ -n "$3$4" ]; then chown -h -- "$3${4:+:$4}" "$1" || return 1; fi
+  kx_mode_of "$1" "$2"
 }
 
 # kx_mode_of PATH MODE: GNU chmod leaves a directory's setgid bit unless MODE has five digits.
@@ -224,9 +198,7 @@ kx_directory() {
   else
     kx_parents "$kx_target" || return 1
     if kx_safe "${kx_target%/*}"; then
-      kx_umask_for "$2" "$4"
-      (umask "$kx_umask" && kx_mkdir "$kx_target") && kx_measure "$kx_target" &&
-        kx_dress "$kx_target" "$2" "$3" "$4"
+      (umask 077 && kx_mkdir "$kx_target") && kx_dress "$kx_target" "$2" "$3" "$4"
     else
       (umask 077 && kx_mkdir "$kx_target") && (
         cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2"
@@ -337,23 +309,13 @@ kx_sweep() {
 # it is done. Validation sees the file's own name.
 kx_fill() {
   kx_fresh=1
-  kx_umask_for "$2" "$4"
   if [ -e "$kx_target" ]; then
     kx_fresh=
-    kx_umask=077
     (umask 077 && : >"$kx_new") && kx_inherit || return 1
   fi
-  (umask "$kx_umask" && dd of="$kx_new" bs=65536 conv=fsync status=none) || return 1
-  if [ -n "$kx_fresh" ]; then
-    kx_measure "$kx_new" || return 1
-  else
-    kx_measure "$kx_new" "$kx_target" || return 1
-    kx_owner=${kx_like#/*/}
-    kx_group=${kx_like#*//*/}
-    set -- "$1" "$2" "${3:-${kx_owner%%/*}}" "${4:-${kx_group%%/*}}" "$5"
-  fi
+  (umask 077 && dd of="$kx_new" bs=65536 conv=fsync status=none) || return 1
   case ${kx_bytes:--} in
-  - | "${kx_line##*/}") ;;
+  - | "$(stat -c %s -- "$kx_new")") ;;
   *)
     echo "kubexm: the new content of $1 broke off; it was not installed" >&2
     return 1
@@ -368,6 +330,10 @@ kx_fill() {
       echo "kubexm: the new content of $1 did not pass its validation; it was not installed" >&2
       return 1
     }
+  fi
+  if [ -z "$kx_fresh" ]; then
+    kx_ids=$(stat -c %u/%g -- "$kx_target") || return 1
+    set -- "$1" "$2" "${3:-${kx_ids%/*}}" "${4:-${kx_ids#*/}}"
   fi
   kx_dress "$kx_new" "$2" "$3" "$4"
 }
