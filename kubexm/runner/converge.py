@@ -21,6 +21,7 @@ from kubexm.shell import BatchReply, Frame, GuardedReply, Reply, Script, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from kubexm.facts import Facts
     from kubexm.runner.host import Host
     from kubexm.runner.operation import Operation
     from kubexm.shell.frame import FrameReply
@@ -147,7 +148,11 @@ class _Run:
         facts = self._host.facts
         batch, later = _cut(decisions)
         probes = [decision.bound.probe(facts) for decision in later]
-        frames: list[Frame] = [decision.guarded(facts) for decision in batch]
+        together = _read_together(batch, facts)
+        frames: list[Frame] = [
+            decision.guarded(facts, read_later=at in together) for at, decision in enumerate(batch)
+        ]
+        frames += together.values()
         if batch[-1].alters_facts:
             frames += [script(), *probes]
         at = len(self._outcomes)
@@ -160,8 +165,12 @@ class _Run:
         result = self._trip(frames)
         replies = [reply for reply in result.replies if isinstance(reply, GuardedReply)]
         plain = _plain(result.replies)
+        readings = dict(zip(together, plain, strict=False))
+        del plain[: len(together)]
         attempted = [r for r in replies if r.verdict not in (Verdict.STALE, Verdict.SKIPPED)]
-        for decision, reply in zip(batch, attempted, strict=False):
+        for number, (decision, reply) in enumerate(zip(batch, attempted, strict=False)):
+            if number in readings and reply.verdict is Verdict.CHANGED:
+                reply = replace(reply, reading=readings[number])  # noqa: PLW2901 - made whole
             self._outcomes.append(judge(decision, reply, facts))
         left = batch[len(attempted) :]
         if plain and not left:
@@ -259,6 +268,40 @@ class _Run:
 
 def _plain(replies: Iterable[FrameReply]) -> list[Reply]:
     return [reply for reply in replies if isinstance(reply, Reply)]
+
+
+def _read_together(batch: list[Decision], facts: Facts) -> dict[int, Script]:
+    """The probes that are left to the end of a batch, by the position of their operation.
+
+    There one look tells the state of all of them (`Script.answer`). It is still the state after
+    their own changes, because no change behind them alters what they read.
+    """
+    found: dict[int, Script] = {}
+    names: set[str] = set()
+    beginnings: list[str] = []
+    for position, decision in reversed(list(enumerate(batch))):
+        op, change = decision.bound.op, decision.change
+        if change is None:
+            continue
+        probe = decision.bound.probe(facts)
+        touched = op.touches()
+        is_altered = any(
+            name.endswith("*") or name in names or name.startswith(tuple(beginnings))
+            for name in touched
+        )
+        if (
+            probe.answer
+            and not probe.deadline_s
+            and not change.script.deadline_s
+            and not is_altered
+        ):
+            found[position] = probe
+        for name in op.alters():
+            if name.endswith("*"):
+                beginnings.append(name[:-1])
+            else:
+                names.add(name)
+    return dict(reversed(found.items()))
 
 
 def _cut(decisions: list[Decision]) -> tuple[list[Decision], list[Decision]]:

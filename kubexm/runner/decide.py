@@ -71,7 +71,7 @@ class Decision:
         """Whether its states, its diff and its reading must not be shown."""
         return self.bound.op.is_secret or self.reading.secret
 
-    def guarded(self, facts: Facts) -> Guarded:
+    def guarded(self, facts: Facts, *, read_later: bool = False) -> Guarded:
         """The operation's part of trip 2."""
         script = self.change.script if self.change is not None else None
         if script is not None and self.bound.op.is_secret:
@@ -81,6 +81,7 @@ class Decision:
             expected=expectation(self.reading),
             change=script,
             unmet=self.error is not None,
+            read_later=read_later,
         )
 
     def outcome(self, status: Status, *, error: HostError | None = None) -> Outcome:

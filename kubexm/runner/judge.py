@@ -20,7 +20,8 @@ def judge(decision: Decision, reply: GuardedReply, facts: Facts) -> Outcome:
 
     Args:
         decision: What was to be done.
-        reply: Neither stale nor skipped.
+        reply: Neither stale nor skipped. Of a change that was to be read later, and was not, nobody
+            knows what it came to.
         facts: Those on which its probe was made, whatever its change altered since.
     """
     match reply.verdict:
@@ -31,6 +32,10 @@ def judge(decision: Decision, reply: GuardedReply, facts: Facts) -> Outcome:
         case Verdict.FAILED if reply.change is not None:
             error = _command_error(decision.bound.op, reply.change)
             return _with_output(decision.outcome(Status.FAILED, error=error), reply.change)
+        case Verdict.CHANGED if reply.change is not None and reply.reading is None:
+            outcome = decision.outcome(Status.UNKNOWN)
+            notes = ("the change ended well, and was not read again",)
+            return _with_output(replace(outcome, notes=notes), reply.change)
         case Verdict.CHANGED if reply.change is not None and reply.reading is not None:
             after = decide(decision.bound, reply.reading, facts)
             outcome = (

@@ -92,12 +92,14 @@ class Guarded:
         expected: The `expectation` of the reading on which `change` was decided.
         change: What to do when the reading is still the same; `None` for nothing.
         unmet: That reading lacked a prerequisite; when it still does, the batch stops here.
+        read_later: Leave the reading after the change to a script behind it in the batch.
     """
 
     probe: Script
     expected: str
     change: Script | None
     unmet: bool = False
+    read_later: bool = False
 
     @property
     def secret(self) -> bool:
@@ -110,7 +112,7 @@ class GuardedReply:
     """What became of a `Guarded`.
 
     `change` is the change's own reply (CHANGED, FAILED); `reading` is the fresh reading: after
-    the change (CHANGED), or instead of it (STALE).
+    the change (CHANGED, unless that is left to later), or instead of it (STALE).
     """
 
     verdict: Verdict
@@ -219,9 +221,10 @@ def encode(
                 lines.append(f"kx_run {words} {stdin}")
         else:
             text = "" if change is None else change.text
+            later = " later" if frame.read_later else ""
             lines.append(
                 f"kx_guard {number} {quote(frame.expected)} {quote(frame.probe.text)} "
-                f"{quote(text)} {stdin} {int(frame.unmet)}"
+                f"{quote(text)} {stdin} {int(frame.unmet)}{later}"
             )
     lines += (*looks.get(len(frames), ()), "kx_flush", "kx_arm 0")
     program = ("\n".join(lines) + f"\n#{token}").encode("utf-8", "surrogateescape")
@@ -418,6 +421,8 @@ def _reply(frame: Frame, out: _Frame, err: _Frame) -> FrameReply:
             change = _plain(out.parts[1], err.parts[1], code, secret=secret)
             if code != 0:
                 return GuardedReply(verdict=Verdict.FAILED, change=change)
+            if frame.read_later:
+                return GuardedReply(verdict=Verdict.CHANGED, change=change)
             reading = _plain(out.parts[2], err.parts[2], status, secret=secret)
             return GuardedReply(verdict=Verdict.CHANGED, change=change, reading=reading)
         case [kind]:

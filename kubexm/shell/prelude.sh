@@ -180,10 +180,11 @@ kx_run() {
   fi
 }
 
-# kx_guard NUMBER EXPECTED PROBE CHANGE INPUT UNMET: one operation of trip 2.
+# kx_guard NUMBER EXPECTED PROBE CHANGE INPUT UNMET [LATER]: one operation of trip 2.
 # EXPECTED is the reading on which the decision rests and its status, after a =; of a long one the
 # digest of both. CHANGE may be empty. UNMET is 1 when that reading said that a prerequisite is
-# missing: still so means that this is the end.
+# missing: still so means that this is the end. With LATER the reading after the change is that of
+# a frame to come.
 kx_guard() {
   kx_begin "$1"
   kx_flush
@@ -221,7 +222,7 @@ kx_guard() {
       kx_say s after "$kx_status"
       kx_flush
       if [ "$kx_status" = 0 ]; then
-        (kx_do "$3") </dev/null
+        [ -n "${7-}" ] || (kx_do "$3") </dev/null
       else
         kx_mode=stop
         (exit 0)

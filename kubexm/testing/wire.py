@@ -56,7 +56,7 @@ class Call:
     @property
     def _stdin(self) -> str:
         match self.words:
-            case ("kx_run", _, _, stdin, *_) | ("kx_guard", _, _, _, _, stdin, _):
+            case ("kx_run", _, _, stdin, *_) | ("kx_guard", _, _, _, _, stdin, *_):
                 return stdin
             case _:
                 return "-"
@@ -89,7 +89,7 @@ class Batch:
         return self._marked(f"b {call.number}") + self._marked(f"e {call.number} late")
 
     def _guard(self, words: tuple[str, ...], payload: bytes | None) -> tuple[Said, int]:
-        _, _, expected, probe, change, _, unmet = words
+        _, _, expected, probe, change, _, unmet, *later = words
         if self._mode == "apply":
             seen = self._run(probe, None)
             if expected not in (_as_text(seen), digest(seen.stdout, seen.exit_status)):
@@ -109,6 +109,7 @@ class Batch:
         said += self._marked(f"s after {reply.exit_status}")
         if reply.exit_status != 0:
             self._mode = "stop"
+        if reply.exit_status != 0 or later:
             return said, 0
         reading = self._run(probe, None)
         return said + _output(reading), reading.exit_status
@@ -145,7 +146,7 @@ def _parse(program: str, at: int, end: str) -> tuple[Call, ...] | None:
         if program[word.end()] == " ":
             continue
         match words:
-            case ["kx_run", _, _, _, *_] | ["kx_stay", _, _] | ["kx_guard", _, _, _, _, _, _]:
+            case ["kx_run", _, _, _, *_] | ["kx_stay", _, _] | ["kx_guard", _, _, _, _, _, _, *_]:
                 found.append(Call(tuple(words)))
             case ["kx_batch" | "kx_arm" | "kx_see" | "kx_flush", *_]:
                 pass
