@@ -3,6 +3,7 @@
 # shellcheck shell=sh
 # The session sets it before it loads this file.
 : "${kx_mark:?}"
+kx_umask=$(umask)
 
 # kx_safe DIRECTORY: nobody but root and us can change what is in it, or put something else in its
 # place. No part of its path is a link, belongs to anybody else, or is one where others may write,
@@ -161,7 +162,7 @@ kx_forget() { [ -z "$kx_kept" ] || rm -rf -- "$kx_kept"; }
 # they were absent.
 kx_parents() {
   [ -n "${1%/*}" ] && [ ! -d "${1%/*}" ] || return 0
-  kx_parents "${1%/*}" && kx_mkdir "${1%/*}"
+  kx_parents "${1%/*}" && kx_mkdir "${1%/*}" 755
 }
 
 # kx_is_ours PATH: the working directory is the one that we just made at PATH, not another one
@@ -180,9 +181,10 @@ kx_is_ours() {
   fi
 }
 
+# kx_mkdir PATH MODE
 kx_mkdir() {
   kx_keep "$1" || return 1
-  mkdir -- "$1" || {
+  mkdir -m "$2" -- "$1" || {
     kx_forget
     return 1
   }
@@ -198,9 +200,9 @@ kx_directory() {
   else
     kx_parents "$kx_target" || return 1
     if kx_safe "${kx_target%/*}"; then
-      (umask 077 && kx_mkdir "$kx_target") && kx_dress "$kx_target" "$2" "$3" "$4"
+      kx_mkdir "$kx_target" 700 && kx_dress "$kx_target" "$2" "$3" "$4"
     else
-      (umask 077 && kx_mkdir "$kx_target") && (
+      kx_mkdir "$kx_target" 700 && (
         cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2"
       )
     fi
@@ -309,11 +311,15 @@ kx_sweep() {
 # it is done. Validation sees the file's own name.
 kx_fill() {
   kx_fresh=1
+  umask 077
   if [ -e "$kx_target" ]; then
     kx_fresh=
-    (umask 077 && : >"$kx_new") && kx_inherit || return 1
-  fi
-  (umask 077 && dd of="$kx_new" bs=65536 conv=fsync status=none) || return 1
+    true >"$kx_new" && kx_inherit
+  fi &&
+    dd of="$kx_new" bs=65536 conv=fsync status=none
+  kx_status=$?
+  umask "$kx_umask"
+  [ "$kx_status" = 0 ] || return 1
   case ${kx_bytes:--} in
   - | "$(stat -c %s -- "$kx_new")") ;;
   *)
@@ -400,6 +406,7 @@ kx_link() {
     return 1
   fi
   kx_parents "$1" || return 1
+  if [ ! -e "$1" ] && [ ! -L "$1" ] && ln -sT -- "$2" "$1" 2>/dev/null; then return 0; fi
   kx_new=${1%/*}/.kubexm-link
   [ ! -e "$kx_new" ] && [ ! -L "$kx_new" ] || rm -f -- "$kx_new"
   ln -s -- "$2" "$kx_new" || return 1

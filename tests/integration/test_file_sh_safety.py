@@ -137,7 +137,7 @@ def test_exchanged_new_directory_is_noticed(shell: Shell, home: Path, tmp_path: 
     victim = tmp_path / "victim"
     victim.mkdir(mode=0o700)
     answer = shell.run(
-        f'mkdir() {{ command mkdir "$@" && case $* in "-- {home}/d") rmdir "{home}/d" &&'
+        f'mkdir() {{ command mkdir "$@" && case $* in *"-- {home}/d") rmdir "{home}/d" &&'
         f' ln -s "{victim}" "{home}/d" ;; esac; }};'
         f"kx_directory '{home}/d' 777 nobody ''; echo $?"
     )
