@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ from kubexm.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import jinja2
 
 
 def render(template: str, variables: Mapping[str, object], *, name: str = "template") -> str:
@@ -26,14 +30,10 @@ def render(template: str, variables: Mapping[str, object], *, name: str = "templ
     """
     import jinja2
 
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - configuration files, not HTML
-    )
     try:
-        return environment.from_string(template).render(**variables)
+        with _compiling:
+            compiled = _compiled(template)
+        return compiled.render(**variables)
     except jinja2.TemplateSyntaxError as error:
         message = f"{name}:{error.lineno}: {error.message}"
         raise UsageError(message, hint="correct the template") from error
@@ -43,6 +43,27 @@ def render(template: str, variables: Mapping[str, object], *, name: str = "templ
     except Exception as error:
         message = f"{name}:{_line(error)}: {type(error).__name__}: {error}"
         raise UsageError(message, hint="correct the template, or what it is given") from error
+
+
+_compiling = threading.Lock()
+"""Held while a template is compiled, which is done once for all hosts that render it."""
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(template: str) -> jinja2.Template:
+    return _environment().from_string(template)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+    )
 
 
 def _line(error: BaseException) -> int:
