@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -41,7 +42,11 @@ class Errand(Generic[_T]):
             ConnectionAbortedError: The wait was ended.
         """
         threading.Thread(target=self._run, name="kubexm-errand", daemon=True).start()
-        self._over.wait()
+        try:
+            self._over.wait()
+        except BaseException:
+            self.shutdown()
+            raise
         with self._lock:
             if self._raised is not None:
                 raise self._raised
@@ -71,4 +76,6 @@ class Errand(Generic[_T]):
                 self._returned.append(found)
                 self._over.set()
         if is_late:
-            self._late(found)
+            # what it tidies up may have gone already, and there is nobody to tell
+            with contextlib.suppress(Exception):
+                self._late(found)

@@ -202,7 +202,7 @@ class Attempts:
         left_s = self.left_s(turn)
         if left_s is not None and left_s <= 0:
             message = f"no time was left for {turn.placed.name}"
-            whose = " or ".join(("it", *(limit.name for limit in turn.placed.limits)))
+            whose = " or ".join(("it", *(limit.plan for limit in turn.placed.limits)))
             raise DeadlineError(
                 message, hint=f"give {whose} a longer timeout_s, or the run more time"
             )

@@ -198,7 +198,8 @@ class Progress:
             journey.trips += result.trips
             journey.duration_s += result.duration_s
             now = time.monotonic()
-            journey.begun.update({name: now - spent_s for name, spent_s in result.begun.items()})
+            for name, spent_s in result.begun.items():
+                journey.begun.setdefault(name, now - spent_s)
             if result.lost is not None:
                 journey.lost = result.lost
                 journey.fate[LOST] = "the host was lost"

@@ -44,11 +44,13 @@ class Limit:
     """The time that a host has for a plan.
 
     Args:
-        name: The plan's, full.
+        name: The plan's, full; empty for the outermost one.
+        plan: What messages call it.
         seconds: From the beginning of its first step there.
     """
 
     name: str
+    plan: str
     seconds: float
 
 
@@ -146,7 +148,8 @@ class _Order:
         """The steps of a plan in order, those of plans in it included."""
         inner = level.within(plan, _name(path) or plan.name)
         if plan.timeout_s:
-            limit = Limit(name=_name(path) or plan.name, seconds=plan.timeout_s)
+            name = _name(path)
+            limit = Limit(name=name, plan=name or plan.name, seconds=plan.timeout_s)
             inner = replace(inner, limits=(*inner.limits, limit))
         if not path:
             # the outermost plan's own name is in no full name

@@ -127,6 +127,6 @@ def check_policy(
         checked(amount, f"a wave of {name}", least=1)
     if max_fail is not None:
         checked(max_fail, f"max_fail of {name}", least=0)
-    if timeout_s < 0:
+    if not timeout_s >= 0:  # nor a NaN
         message = f"{name} has a timeout of {timeout_s:g} seconds"
         raise PlanError(message, hint="0 stands for none")

@@ -8,6 +8,7 @@ was not made for. See DESIGN §5 for the rules by number.
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -171,7 +172,7 @@ class _Run:
         for number, (decision, reply) in enumerate(zip(batch, attempted, strict=False)):
             if number in readings and reply.verdict is Verdict.CHANGED:
                 reply = replace(reply, reading=readings[number])  # noqa: PLW2901 - made whole
-            self._outcomes.append(judge(decision, reply, facts))
+            self._outcomes.append(_with_cause(judge(decision, reply, facts), result.ended_by))
         left = batch[len(attempted) :]
         if plain and not left:
             self._host.facts = parse(plain[0], image=self._host.image)
@@ -260,7 +261,7 @@ class _Run:
         result = self._host.session.run(
             frames, deadline_s=self._host.deadline_s, cap_bytes=PROBE_CAP_BYTES
         )
-        share = (time.monotonic() - began) / len(frames)
+        share = (time.monotonic() - began) / min(len(frames), len(self._seconds) - at)
         for position in range(at, min(at + len(frames), len(self._seconds))):
             self._seconds[position] += share
         return result
@@ -270,14 +271,23 @@ def _plain(replies: Iterable[FrameReply]) -> list[Reply]:
     return [reply for reply in replies if isinstance(reply, Reply)]
 
 
+def _with_cause(outcome: Outcome, ended_by: HostError | None) -> Outcome:
+    """A change that nobody has read, with what kept it from being read."""
+    if outcome.status is not Status.UNKNOWN or ended_by is None:
+        return outcome
+    return replace(outcome, error=copy.copy(ended_by).during(outcome.label))
+
+
 def _read_together(batch: list[Decision], facts: Facts) -> dict[int, Script]:
     """The probes that are left to the end of a batch, by the position of their operation.
 
     There one look tells the state of all of them (`Script.answer`). It is still the state after
-    their own changes, because no change behind them alters what they read.
+    their own changes, because no change behind them alters what they read. Two paths that end
+    alike may lead to one file.
     """
     found: dict[int, Script] = {}
     names: set[str] = set()
+    last_parts: set[str] = set()
     beginnings: list[str] = []
     for position, decision in reversed(list(enumerate(batch))):
         op, change = decision.bound.op, decision.change
@@ -286,7 +296,10 @@ def _read_together(batch: list[Decision], facts: Facts) -> dict[int, Script]:
         probe = decision.bound.probe(facts)
         touched = op.touches()
         is_altered = any(
-            name.endswith("*") or name in names or name.startswith(tuple(beginnings))
+            name.endswith("*")
+            or name in names
+            or name.rpartition("/")[2] in last_parts
+            or name.startswith(tuple(beginnings))
             for name in touched
         )
         if (
@@ -301,6 +314,7 @@ def _read_together(batch: list[Decision], facts: Facts) -> dict[int, Script]:
                 beginnings.append(name[:-1])
             else:
                 names.add(name)
+                last_parts.add(name.rpartition("/")[2])
     return dict(reversed(found.items()))
 
 

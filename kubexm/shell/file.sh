@@ -3,18 +3,25 @@
 # shellcheck shell=sh
 # The session sets it before it loads this file.
 : "${kx_mark:?}"
-kx_umask=$(umask)
 
-# kx_safe DIRECTORY: nobody but root and us can change what is in it, or put something else in its
-# place. No part of its path is a link, belongs to anybody else, or is one where others may write,
-# unless they cannot touch what is not theirs (above it: the sticky bit). What is in such a
-# directory needs no protection from exchange.
+# kx_safe DIRECTORY [NEW]: nobody but root and us can change what is in it, or put something else in
+# its place. No part of its path is a link, belongs to anybody else, or is one where others may
+# write, unless they cannot touch what is not theirs (above it: the sticky bit). What is in such a
+# directory needs no protection from exchange. NEW is a file there that has just been made with the
+# umask 077: another mode means that the directory has a default ACL, which hands out more.
 kx_safe() {
+  kx_file=${2-}
   set -- "$1"
   while [ -n "$1" ]; do set -- "${1%/*}" "$@"; done
   shift
-  kx_parts=$(stat -c '%u/%f' -- / "$@") || return 1
+  kx_parts=$(stat -c '%u/%f' -- / "$@" ${kx_file:+"$kx_file"}) || return 1
   kx_is_root || :
+  if [ -n "$kx_file" ]; then
+    [ "${kx_parts##*"
+"}" = "$kx_euid/8180" ] || return 1
+    kx_parts=${kx_parts%"
+"*}
+  fi
   for kx_part in $kx_parts; do
     case $kx_part in
     0/4* | "$kx_euid/4"*) kx_bits=$((0x${kx_part#*/})) ;;
@@ -162,7 +169,7 @@ kx_forget() { [ -z "$kx_kept" ] || rm -rf -- "$kx_kept"; }
 # they were absent.
 kx_parents() {
   [ -n "${1%/*}" ] && [ ! -d "${1%/*}" ] || return 0
-  kx_parents "${1%/*}" && kx_mkdir "${1%/*}" 755
+  kx_parents "${1%/*}" && kx_mkdir "${1%/*}" 022
 }
 
 # kx_is_ours PATH: the working directory is the one that we just made at PATH, not another one
@@ -181,10 +188,10 @@ kx_is_ours() {
   fi
 }
 
-# kx_mkdir PATH MODE
+# kx_mkdir PATH UMASK. Not `mkdir -m`: that of busybox follows links to set the mode.
 kx_mkdir() {
   kx_keep "$1" || return 1
-  mkdir -m "$2" -- "$1" || {
+  (umask "$2" && mkdir -- "$1") || {
     kx_forget
     return 1
   }
@@ -200,9 +207,9 @@ kx_directory() {
   else
     kx_parents "$kx_target" || return 1
     if kx_safe "${kx_target%/*}"; then
-      kx_mkdir "$kx_target" 700 && kx_dress "$kx_target" "$2" "$3" "$4"
+      kx_mkdir "$kx_target" 077 && kx_dress "$kx_target" "$2" "$3" "$4"
     else
-      kx_mkdir "$kx_target" 700 && (
+      kx_mkdir "$kx_target" 077 && (
         cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2"
       )
     fi
@@ -270,25 +277,36 @@ kx_replace() {
   kx_sweep "$kx_above/.kubexm-"
   # what is left of a put in parts belongs to content that is not wanted any more
   [ ! -d "$kx_stage-put" ] || rm -rf -- "$kx_stage-put"
-  if [ -z "$5" ] && kx_safe "$kx_above"; then
-    kx_stage=$kx_stage-${kx_mark}direct
-    kx_new=$kx_stage
+  kx_new=$kx_stage-${kx_mark}direct
+  if [ ! -e "$kx_target" ] && [ -z "$5" ] && kx_begun "$kx_new" && kx_safe "$kx_above" "$kx_new"; then
+    kx_stage=$kx_new
     kx_goal=$kx_target
     kx_fill "$@" && kx_install
   else
+    [ ! -e "$kx_new" ] || rm -f -- "$kx_new"
     kx_stage=$(umask 077 && mktemp -d "$kx_stage-${kx_mark}XXXXXX") || return 1
-    kx_new=./$kx_base
-    kx_goal=../$kx_base
-    (cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && kx_fill "$@" && kx_install)
+    if kx_safe "$kx_above"; then
+      kx_new=$kx_stage/$kx_base
+      kx_goal=$kx_target
+      kx_fill "$@" && kx_install
+    else
+      kx_new=./$kx_base
+      kx_goal=../$kx_base
+      (cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && kx_fill "$@" && kx_install)
+    fi
   fi
   kx_status=$?
   [ ! -e "$kx_stage" ] || rm -rf -- "$kx_stage"
   return "$kx_status"
 }
 
+# kx_begun FILE: make it, empty and ours alone, unless something is there. It follows no link.
+kx_begun() { (umask 077 && set -C && : >"$1") 2>/dev/null; }
+
 # kx_replace_from_pipe: as kx_replace, for content that is not the payload of the script.
 kx_replace_from_pipe() {
   kx_bytes=-
+  unset kx_input
   kx_replace "$@"
 }
 
@@ -305,28 +323,29 @@ kx_sweep() {
   done
 }
 
-# kx_fill: the arguments of kx_replace; makes kx_new what kx_target should be. Where others may
-# write (see kx_safe), or the content is to be validated, the working directory is one of our own,
-# beside kx_target: whoever owns the directory that both are in cannot exchange the new file before
-# it is done. Validation sees the file's own name.
+# kx_fill: the arguments of kx_replace; makes kx_new what kx_target should be. Something new in a
+# directory that is safe (see kx_safe) is made beside kx_target; everything else in a private
+# directory there, which others cannot look into while it still has the old mode. Where others may
+# write, that is the working directory, so that nobody can exchange the new file before it is done.
+# Validation sees the file's own name.
 kx_fill() {
   kx_fresh=1
-  umask 077
   if [ -e "$kx_target" ]; then
     kx_fresh=
-    true >"$kx_new" && kx_inherit
-  fi &&
-    dd of="$kx_new" bs=65536 conv=fsync status=none
-  kx_status=$?
-  umask "$kx_umask"
-  [ "$kx_status" = 0 ] || return 1
-  case ${kx_bytes:--} in
-  - | "$(stat -c %s -- "$kx_new")") ;;
-  *)
-    echo "kubexm: the new content of $1 broke off; it was not installed" >&2
-    return 1
-    ;;
-  esac
+    (umask 077 && : >"$kx_new") && kx_inherit || return 1
+  fi
+  if [ -n "${kx_input+set}" ] && kx_print "$kx_input" 2>/dev/null >"$kx_new"; then
+    dd of="$kx_new" count=0 conv=notrunc,fsync status=none || return 1
+  else
+    (umask 077 && dd of="$kx_new" bs=65536 conv=fsync status=none) || return 1
+    case ${kx_bytes:--} in
+    - | "$(stat -c %s -- "$kx_new")") ;;
+    *)
+      echo "kubexm: the new content of $1 broke off; it was not installed" >&2
+      return 1
+      ;;
+    esac
+  fi
   if [ -n "$5" ]; then
     (
       set -- "$kx_stage/$kx_base" "$5"
@@ -406,13 +425,12 @@ kx_link() {
     return 1
   fi
   kx_parents "$1" || return 1
+  kx_keep "$1" || return 1
   if [ ! -e "$1" ] && [ ! -L "$1" ] && ln -sT -- "$2" "$1" 2>/dev/null; then return 0; fi
   kx_new=${1%/*}/.kubexm-link
-  [ ! -e "$kx_new" ] && [ ! -L "$kx_new" ] || rm -f -- "$kx_new"
-  ln -s -- "$2" "$kx_new" || return 1
   # -T, because a link to a directory would be entered
-  mv -fT -- "$kx_new" "$1" || {
-    rm -f -- "$kx_new"
-    return 1
-  }
+  if rm -f -- "$kx_new" && ln -s -- "$2" "$kx_new" && mv -fT -- "$kx_new" "$1"; then return 0; fi
+  kx_forget
+  rm -f -- "$kx_new"
+  return 1
 }

@@ -39,11 +39,13 @@ kx_regular() {
 # kx_look PATH...: remember what is at these, for kx_known. One process tells the state of all, one
 # the digests of all files: a batch that reads many paths has most of its answers from here. PATHs
 # hold nothing that means something to a shell. Without any, what was seen is forgotten.
+# Targets of links are known where no target holds a newline.
 # A file system that hangs must not hang the loop but a process of the batch, so that kx_survey is
 # one. Finding a line with ${x#*LINE} takes dash time quadratic in what is before it.
 kx_look() {
   kx_stats=
   kx_sums=
+  kx_links=
   kx_at=0
   if [ "$#" -gt 0 ]; then
     kx_lines=$(kx_survey "$@")
@@ -57,6 +59,12 @@ kx_look() {
         eval "kx_state_$kx_at=\${kx_line#* }"
         kx_stats="$kx_stats ${kx_line%% *}) kx_at=$kx_at ;;"
         ;;
+      ">"*)
+        kx_at=$((kx_at + 1))
+        kx_line=${kx_line#>}
+        eval "kx_state_$kx_at=\${kx_line#* }"
+        kx_links="$kx_links ${kx_line%% *}) kx_at=$kx_at ;;"
+        ;;
       *) kx_sums="$kx_sums ${kx_line#*  }) kx_sum=${kx_line%% *} ;;" ;;
       esac
     done
@@ -65,16 +73,22 @@ kx_look() {
   fi
   eval "kx_stat_at() { case \$1 in $kx_stats *) return 1 ;; esac; }"
   eval "kx_sum_at() { case \$1 in $kx_sums *) return 1 ;; esac; }"
+  eval "kx_link_at() { case \$1 in $kx_links *) return 1 ;; esac; }"
 }
 kx_look
 
 # kx_survey PATH...: lines "PATH absent", "PATH TYPE MODE UID GID SIZE OWNER:GROUP" (TYPE as the
-# number of st_mode, in hexadecimal) and "DIGEST  PATH"; none where it takes more to tell.
+# number of st_mode, in hexadecimal), "DIGEST  PATH" and ">PATH TARGET"; none where it takes more to
+# tell.
 kx_survey() {
   kx_files=
   kx_others=
+  kx_links=
   for kx_path; do
-    if [ -L "$kx_path" ] || [ -d "$kx_path" ]; then
+    if [ -L "$kx_path" ]; then
+      kx_others="$kx_others $kx_path"
+      kx_links="$kx_links $kx_path"
+    elif [ -d "$kx_path" ]; then
       kx_others="$kx_others $kx_path"
     elif [ -f "$kx_path" ]; then
       kx_files="$kx_files $kx_path"
@@ -90,7 +104,29 @@ kx_survey() {
     # shellcheck disable=SC2086
     sha256sum -- $kx_files
   fi
+  [ -z "$kx_links" ] || kx_targets
 }
+
+# kx_targets: the part of kx_survey about kx_links, of which old busybox reads only one.
+kx_targets() {
+  # shellcheck disable=SC2086
+  kx_lines=$(readlink -- $kx_links 2>/dev/null) || return 0
+  set -f
+  IFS='
+'
+  # shellcheck disable=SC2086
+  set -- $kx_lines
+  unset IFS
+  # shellcheck disable=SC2086
+  kx_count_of $kx_links
+  [ "$kx_found" = "$#" ] || return 0
+  for kx_path in $kx_links; do
+    printf '%s\n' ">$kx_path $1"
+    shift
+  done
+}
+
+kx_count_of() { kx_found=$#; }
 
 # kx_known PATH: sets kx_state to the first line of kx_file_state, and of a regular file kx_size
 # and kx_sum, when kx_look saw enough. It asks no file system.
@@ -121,6 +157,22 @@ kx_seen_state() {
   # shellcheck disable=SC2034 # the loop's
   kx_answer="$kx_state
 "
+}
+
+# kx_seen_link PATH LIMIT [DIGEST]: the same for what does not follow links.
+kx_seen_link() {
+  kx_known "$1" || return 1
+  case $kx_state in
+  link*)
+    kx_link_at "$1" || return 1
+    eval "kx_target=\$kx_state_$kx_at"
+    # shellcheck disable=SC2034 # the loop's
+    kx_answer="$kx_state
+$kx_target
+"
+    ;;
+  *) kx_seen_state "$@" ;;
+  esac
 }
 
 # kx_sum_of PATH: sets kx_sum to the digest of a file, for which one process is started where

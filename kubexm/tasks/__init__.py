@@ -15,7 +15,6 @@ own with the same decorator and so the same flags:
 Importing this package loads invoke and nothing heavy; the rest is loaded by the task that runs.
 """
 
-import kubexm.tasks.collecting  # noqa: F401 - it sets what holds while the rest is imported
 from kubexm.tasks.flags import fleet_task
 from kubexm.tasks.fleet import Fleet
 from kubexm.tasks.namespace import namespace

@@ -35,7 +35,7 @@ class AptInstalled:
     def probe(self, op: PackagesInstalled, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        return APT.call("kx_apt_state", " ".join(sorted(op.names)), str(op.cache_valid_s))
+        return _state(op.names, str(op.cache_valid_s))
 
     def read(self, op: PackagesInstalled, reply: Reply, facts: Facts) -> PackagesState:
         """See `Handler.read`."""
@@ -83,7 +83,7 @@ class AptRemoved:
     def probe(self, op: PackagesRemoved, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        return APT.call("kx_apt_state", " ".join(sorted(op.names)))
+        return _state(op.names)
 
     def read(self, op: PackagesRemoved, reply: Reply, facts: Facts) -> PackagesState:
         """See `Handler.read`."""
@@ -111,6 +111,12 @@ class AptRemoved:
             script=script.within(op.deadline_s),
             diff=packages_diff(state, after),
         )
+
+
+def _state(names: frozenset[str], *more: str) -> Script:
+    """What asks for the state of packages; dpkg lists all of its own once for a batch."""
+    script = APT.call("kx_apt_state", " ".join(sorted(names)), *more)
+    return replace(script, looks=(("kx_apt_look", "list"),))
 
 
 def _installed(package: PackageState, candidates: dict[str, str]) -> PackageState:

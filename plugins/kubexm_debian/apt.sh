@@ -7,8 +7,7 @@
 # "missing NAMES" with those that nothing installed bears or provides. With SECONDS and a missing
 # name, the index follows. Not `dpkg-query NAMES`: that knows nothing of what is provided.
 kx_apt_state() {
-  kx_state=$(dpkg-query -W -f \
-    '${Package}\t${Architecture}\t${db:Status-Eflag}\t${db:Status-Status}\t${Version}\t${Provides}\n' |
+  kx_state=$(kx_apt_list |
     kx_names=$1 awk -F '\t' '
       function note(name) { if ($4 == "installed") have[name] = 1 }
       BEGIN {
@@ -39,6 +38,24 @@ kx_apt_state() {
 missing"}
   [ -z "$kx_missing" ] || [ -z "${2-}" ] || kx_apt_index "$2" "$kx_missing"
 }
+
+# kx_apt_list: a line for each package that dpkg knows.
+kx_apt_list() {
+  if [ -n "$kx_apt_seen" ]; then
+    printf '%s\n' "$kx_apt_seen"
+  else
+    dpkg-query -W -f \
+      '${Package}\t${Architecture}\t${db:Status-Eflag}\t${db:Status-Status}\t${Version}\t${Provides}\n'
+  fi
+}
+
+# kx_apt_look WORDS: remember that list for the readings of a batch; without any, forget it.
+# shellcheck disable=SC2120 # the loop calls it, see kx_see
+kx_apt_look() {
+  kx_apt_seen=
+  [ "$#" = 0 ] || kx_apt_seen=$(kx_apt_list)
+}
+kx_apt_seen=
 
 # kx_apt_index SECONDS NAMES: "index old", or "index fresh" and from apt-cache for each name that
 # the index knows a line "NAME:" and a line "  Candidate: VERSION". Without the option apt-cache

@@ -75,7 +75,7 @@ def probe_state(
         f"{function} {path} {limit}{digest}",
         libraries=_LIBRARIES,
         looks=(("kx_look", path),),
-        answer="kx_seen_state",
+        answer="kx_seen_state" if follow else "kx_seen_link",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -62,6 +63,7 @@ def test_owner_of_the_directory_cannot_turn_a_write_elsewhere(
     shell: Shell, home: Path, tmp_path: Path, attack: str
 ) -> None:
     """The attacker's moves are made by the validation, between the writing and the renaming."""
+    home.chmod(0o777)
     victims = tmp_path / "victims"
     victims.mkdir()
     (victims / "f").write_text("precious")
@@ -108,6 +110,36 @@ def test_an_ordinary_users_own_directory_is_safe_for_her_alone(shell: Shell, pub
     hers = replace(shell, as_user=NOBODY, path="/usr/bin:/bin")
     assert hers.call("kx_safe", public / "hers") == silence()
     assert shell.call("kx_safe", public / "hers").status == 1
+
+
+@needs_root
+@pytest.mark.parametrize("old", [0o644, 0o666, None], ids=["readable", "writable", "absent"])
+@pytest.mark.parametrize("default_acl", ["", "u:nobody:rw,o::r"], ids=["plain", "acl"])
+def test_new_content_is_never_open_to_others(
+    shell: Shell, home: Path, old: int | None, default_acl: str
+) -> None:
+    """Looked at by the programs that write it, whenever one of them begins."""
+    if default_acl:
+        setfacl = shutil.which("setfacl")
+        if setfacl is None:
+            pytest.skip("setfacl is not installed")
+        subprocess.run([setfacl, "-d", "-m", default_acl, str(home)], check=True)
+    if old is not None:
+        (home / "f").write_text("old")
+        (home / "f").chmod(old)
+    find = (
+        f"find '{home}' -path '{home}/f' -prune -o -type d ! -perm 755 -prune -o"
+        " -type f ! -perm 600 -print"
+    )
+    look = "".join(
+        f'{name}() {{ {find}; command {name} "$@"; kx_code=$?; {find}; return "$kx_code"; }};'
+        for name in ("dd", "chmod", "cp")
+    )
+    home.chmod(0o755)
+    answer = shell.run(f"{look} kx_replace '{home}/f' 600 '' '' ''", stdin=b"secret")
+    assert answer == silence()
+    assert (home / "f").read_text() == "secret"
+    assert mode_of(home / "f") == 0o600
 
 
 @needs_root

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kubexm.connector.local import LocalConnector
-from kubexm.errors import HostError
+from kubexm.errors import HostError, NotConvergedError
 from kubexm.runner import Catalogue, Host, Status
 from kubexm.runner.operations import (
     BlockInFile,
@@ -17,6 +17,7 @@ from kubexm.runner.operations import (
     FileContent,
     LineInFile,
     PathAbsent,
+    SymbolicLink,
 )
 from kubexm.secret import Secret
 from kubexm.shell import Session
@@ -196,3 +197,35 @@ def test_removal_shows_no_content(host: Host, home: Path) -> None:
     outcome = host.apply(PathAbsent(path=f"{home}/conf"))
     assert "a = 1" not in repr(outcome)
     assert outcome.diff.startswith("--- ")
+
+
+def test_what_a_later_operation_does_is_not_held_against_an_earlier_one(
+    host: Host, tmp_path: Path
+) -> None:
+    """Readings after changes are put off, but not behind what alters them."""
+    home = tmp_path / "plain"
+    for name in ("v1", "v2", "gone"):
+        (home / name).mkdir(parents=True)
+    (home / "cur").symlink_to("v1")
+    outcomes = host.converge(
+        PathAbsent(path=f"{home}/gone"),
+        FileContent(path=f"{home}/gone/again", content="x\n"),
+        FileContent(path=f"{home}/cur/conf", content="x\n"),
+        FileContent(path=f"{home}/v1/conf", content="y\n"),
+        SymbolicLink(path=f"{home}/cur", target=f"{home}/v2"),
+        FileContent(path=f"{home}/alone", content="x\n"),
+    )
+    assert [outcome.status for outcome in outcomes] == [Status.CHANGED] * 6
+
+
+def test_what_is_read_late_is_still_held_against_its_operation(host: Host, tmp_path: Path) -> None:
+    """The file's own validation takes the content away again: nothing says so but a reading."""
+    home = tmp_path / "plain"
+    home.mkdir()
+    outcomes = host.converge(
+        FileContent(path=f"{home}/first", content="x\n"),
+        FileContent(path=f"{home}/bad", content="x\n", validate=': >"$1"'),
+        FileContent(path=f"{home}/last", content="x\n"),
+    )
+    assert [str(outcome.status) for outcome in outcomes] == ["changed", "failed", "changed"]
+    assert isinstance(outcomes[1].error, NotConvergedError)

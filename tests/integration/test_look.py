@@ -45,13 +45,14 @@ def directory(tmp_path: Path) -> Path:
     (home / "shared").chmod(0o2775)
     (home / "link").symlink_to("known")
     (home / "lost").symlink_to("nowhere")
+    (home / "spaced").symlink_to(" two  words * ")
     os.mkfifo(home / "pipe")
     return home
 
 
 NAMES = (
     *("known", "other", "known.more", "with blank", "sub", "sub/nothing", "shared/nothing"),
-    *("link", "lost", "pipe", "nothing", "nothing/at/all", "known/below"),
+    *("link", "lost", "spaced", "pipe", "nothing", "nothing/at/all", "known/below"),
 )
 
 
@@ -75,6 +76,19 @@ def test_it_answers_as_looking_at_each_does(session: Session, directory: Path) -
 def answers(session: Session, scripts: list[Script]) -> list[tuple[bytes, bytes, int]]:
     replies = session.run(scripts).whole()
     return [(r.stdout, r.stderr, r.exit_status) for r in replies if isinstance(r, Reply)]
+
+
+def test_a_target_with_a_newline_keeps_others_from_being_known(
+    session: Session, directory: Path
+) -> None:
+    (directory / "odd").symlink_to("one\ntwo")
+    asked = [
+        probe_state(str(directory / name), follow=follow)
+        for name in ("odd", "link", "known")
+        for follow in (True, False)
+    ]
+    alone = [replace(script, looks=(), answer="") for script in asked]
+    assert answers(session, asked) == answers(session, alone)
 
 
 def test_it_answers_without_a_process(session: Session, directory: Path) -> None:

@@ -213,6 +213,10 @@ class SymbolicLink(Operation):
         """See `Operation.touches`."""
         return file_scope(self.path)
 
+    def alters(self) -> Scope:
+        """See `Operation.alters`: it may lead to another directory."""
+        return self.touches() | {f"file:{self.path}/*"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathAbsent(Operation):
@@ -235,11 +239,7 @@ class PathAbsent(Operation):
         return f"absent {self.path}"
 
     def touches(self) -> Scope:
-        """See `Operation.touches`."""
-        return file_scope(self.path)
-
-    def alters(self) -> Scope:
-        """See `Operation.alters`: also everything below it."""
+        """See `Operation.touches`: while something is below it, it is there."""
         return file_scope(self.path) | {f"file:{self.path}/*"}
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from kubexm.errors import PlanError, UsageError
 from kubexm.facts import Facts
 from kubexm.inventory import Inventory, load
-from kubexm.plan import RUN, Cluster, Shared, StepContext, UnpublishedError, Values
+from kubexm.plan import RUN, Cluster, Plan, Shared, Step, StepContext, UnpublishedError, Values
 from kubexm.secret import Secret
 from kubexm.tasks.flags import Flags
 from kubexm.tasks.fleet import Fleet
@@ -98,6 +101,35 @@ def test_a_failure_is_not_cached_and_a_value_may_rest_on_another(inventory: Inve
     with pytest.raises(ZeroDivisionError):
         context.cached("key", lambda: 1 // 0)
     assert context.cached("key", lambda: context.cached("inner", lambda: 1) + 1) == 2
+
+
+def test_values_that_rest_on_each_other_are_an_error_and_no_dead_end(inventory: Inventory) -> None:
+    context = in_step(inventory, "one", Values())
+    both_began = threading.Barrier(2)
+
+    def make(other: str) -> int:
+        both_began.wait(10)
+        return context.cached(other, lambda: 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        tries = [
+            pool.submit(context.cached, one, partial(make, other)) for one, other in ("ab", "ba")
+        ]
+        errors = [one.exception(timeout=10) for one in tries]
+    (error,) = [error for error in errors if error is not None]
+    assert isinstance(error, PlanError)
+    assert "rests on itself" in str(error)
+    with pytest.raises(PlanError, match="the cached value 'c' rests on itself"):
+        context.cached("c", lambda: context.cached("c", lambda: 1))
+
+
+def test_a_plan_in_a_plan_of_the_same_name_has_a_time_of_its_own() -> None:
+    inner = Plan(name="p", steps=(Step(name="s", body=()),), timeout_s=5)
+    (placed,) = Plan(name="p", steps=(inner,), timeout_s=60).placed()
+    assert [(limit.name, limit.plan, limit.seconds) for limit in placed.limits] == [
+        ("", "p", 60),
+        ("p", "p", 5),
+    ]
 
 
 def test_the_example_of_the_documentation_is_a_plan(

@@ -28,7 +28,7 @@ def read(*lines: str, file: str | None = None) -> ModulesState:
 def test_probe_asks_for_each_module_once_under_the_kernels_name() -> None:
     probe = HANDLER.probe(OP, LIVE)
     assert "kx_modules_state '(overlay|br[-_]netfilter)' overlay br_netfilter\n" in probe.text
-    assert [library.name for library in probe.libraries] == ["file", "kernel"]
+    assert [library.name for library in probe.libraries] == ["kernel", "state"]
 
 
 def test_modules_are_loaded_before_the_file_is_written() -> None:

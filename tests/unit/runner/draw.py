@@ -36,6 +36,7 @@ def _operation(draw: st.DrawFn, *, with_facts: bool) -> Key:
         by_fact=draw(st.sampled_from(by_facts)) if with_facts else ByFact.NOTHING,
         takes_payload=draw(st.booleans()),
         flaps=draw(st.integers(0, 19)) == 0,
+        answered=draw(st.booleans()),
     )
 
 

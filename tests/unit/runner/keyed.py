@@ -6,7 +6,7 @@ of a directory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,7 @@ class Key(Operation):
         says: What its change writes to both outputs; the secret, when it has one.
         secret: The value, instead of `value`.
         hides: Its handler calls the probe secret, though it holds no `Secret`.
+        answered: Its probe may be answered without a process, so that it is read late.
         directory: Of the keys, on a real machine.
     """
 
@@ -92,6 +93,7 @@ class Key(Operation):
     says: str = ""
     secret: Secret | None = None
     hides: bool = False
+    answered: bool = False
     directory: str = "-"
 
     @property
@@ -156,6 +158,8 @@ class KeyHandler:
         reads = op.reads + ((facts.hostname,) if op.by_fact is ByFact.PROBE else ())
         flap = [["keys_flap", op.directory]] if op.flaps else []
         script = _script(["keys_get", op.directory, *reads], *flap)
+        if op.answered and not op.flaps:
+            script = replace(script, answer="false")  # never is
         return script.hidden() if op.hides else script
 
     def read(self, op: Key, reply: Reply, facts: Facts) -> Values:

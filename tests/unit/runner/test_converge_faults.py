@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,38 @@ def test_a_link_lost_in_mid_batch_leaves_the_one_at_work_and_all_behind_it_unkno
     assert outcomes[3].error is None
     with pytest.raises(HostError, match="key d: whether it took effect is unknown"):
         outcomes[3].must()
+
+
+LATE = tuple(replace(op, answered=True) for op in ABCD)
+
+
+def test_changes_that_nobody_has_read_are_unknown_and_say_why() -> None:
+    """They are read together at the end of the batch, which is where the link is lost."""
+    host, machine = fake({"c": "1"}, faults=[Fault.lost(trip=2, frame=5)])
+    outcomes = host.converge(*LATE)
+    assert machine.state.log == ["a", "b", "d"]
+    assert statuses(outcomes) == ["changed", "unknown", "ok", "unknown"]
+    for outcome, name in ((outcomes[1], "b"), (outcomes[3], "d")):
+        assert isinstance(outcome.error, SessionLostError)
+        assert outcome.error.operation == f"key {name}"
+        assert outcome.notes == ("the change ended well, and was not read again",)
+        with pytest.raises(SessionLostError):
+            outcome.must()
+
+
+def test_a_deadline_before_the_late_readings_leaves_what_was_done_unknown() -> None:
+    host, machine = fake({}, faults=[Fault.late(trip=2, frame=1, applied=True)])
+    outcomes = host.converge(*LATE)
+    assert machine.state.log == ["a", "b"]
+    assert statuses(outcomes) == ["unknown", "unknown", "skipped", "skipped"]
+    assert all(isinstance(outcome.error, DeadlineError) for outcome in outcomes[:2])
+
+
+def test_what_a_later_change_alters_is_read_at_once() -> None:
+    host, _ = fake({})
+    first = Key(name="a", key="a", answered=True)
+    second = Key(name="b", key="b", also=(("a", "2"),), answered=True)
+    assert statuses(host.converge(first, second)) == ["changed", "changed"]
 
 
 def test_a_deadline_leaves_only_the_one_at_work_unknown() -> None:
