@@ -24,8 +24,6 @@ from kubexm.runner.converge import check, converge
 from kubexm.runner.decide import Pending
 from kubexm.runner.face import Apply, Files, Kernel, Packages, Services
 from kubexm.runner.outcome import Outcome, Status
-from kubexm.runner.procedures.transfer import Get, Put
-from kubexm.runner.transfer import PutOptions, Source
 from kubexm.shell import Reply
 
 if TYPE_CHECKING:
@@ -38,11 +36,10 @@ if TYPE_CHECKING:
     from kubexm.runner.lock import HostLock
     from kubexm.runner.operation import AnyHandler, Operation
     from kubexm.runner.procedure import Done, Procedure
+    from kubexm.runner.transfer import PutOptions, Source
     from kubexm.shell import Script, Session
 
 FaceT = TypeVar("FaceT")
-
-PUT_DEFAULT = PutOptions()
 
 
 class Host:
@@ -293,14 +290,14 @@ class Host:
         return face(self.apply)
 
     def put(
-        self, source: Source | Path | str, path: str, options: PutOptions = PUT_DEFAULT
+        self, source: Source | Path | str, path: str, options: PutOptions | None = None
     ) -> Outcome:
         """Put a file or directory of this machine at a path of the host, unless it is there.
 
         Args:
             source: A path here; a `Source` saves reading it again for every host.
             path: Of the file or directory itself, absolute.
-            options: Mode and owner.
+            options: Mode and owner; without any those of `PutOptions()`.
 
         Returns:
             Its outcome; `after` is the `Transfer` that says what moved.
@@ -309,8 +306,12 @@ class Host:
             UsageError: The source is not there, or holds what cannot be put.
             HostError: It could not be done; a file is the old one or the new one.
         """
+        from kubexm.runner.procedures.transfer import Put
+        from kubexm.runner.transfer import PutOptions, Source
+
         source = source if isinstance(source, Source) else Source.read(source)
-        return self.perform(Put(source=source, path=path, options=options)).must()
+        put = Put(source=source, path=path, options=options or PutOptions())
+        return self.perform(put).must()
 
     def get(self, path: str, local: Path | str) -> Outcome:
         """Get a file or directory of the host, unless it is here.
@@ -326,6 +327,8 @@ class Host:
         Raises:
             HostError: It could not be done; a file here is the old one or the new one.
         """
+        from kubexm.runner.procedures.transfer import Get
+
         return self.perform(Get(path=path, local=local)).must()
 
     def progress_of(self, label: str) -> Callable[[int, int], None] | None:
