@@ -17,6 +17,7 @@ from kubexm.registry import CONNECTORS, FAMILIES, plugins
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from kubexm.connector import Endpoint
     from kubexm.inventory.model import Host
 
 _WITH_KEYS = frozenset({"ssh", "openssh"})
@@ -31,8 +32,10 @@ def faults(hosts: Iterable[Host]) -> tuple[InventoryError, ...]:
     """
     connectors, families = tuple(plugins(CONNECTORS)), tuple(plugins(FAMILIES))
     found: dict[tuple[str, int, int, str], InventoryError] = {}
+    hosts = tuple(hosts)
+    names = frozenset(host.name for host in hosts)
     for host in hosts:
-        for lands, message, hint in _of(host, connectors, families):
+        for lands, message, hint in _of(host, names, connectors, families):
             name, origin = _where(host, lands)
             said = f"{name} {message}"
             error = InventoryError(
@@ -75,19 +78,35 @@ def unresolved(hosts: Iterable[Host]) -> tuple[str, ...]:
 
 
 def _of(
-    host: Host, connectors: Sequence[str], families: Sequence[str]
+    host: Host, names: frozenset[str], connectors: Sequence[str], families: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """The attribute of `Settings`, what is wrong with it, and what to do."""
+    """The attribute of `Settings`, what is wrong with it, and what to do.
+
+    A bastion that is one of the hosts, by `names`, is told as itself.
+    """
     if host.connection not in connectors and _where(host, "connection")[1] is not _NOWHERE:
         yield "connection", *_missing("connector", host.connection, connectors)
     if host.family and host.family not in families:
         yield "family", *_missing("OS family", host.family, families)
     if host.connection in _WITH_KEYS:
-        paths = {"private_key": host.endpoint.private_key, "certificate": host.endpoint.certificate}
-        for lands, path in paths.items():
-            if path and (reason := _unreadable(Path(path))):
-                hint = "a relative path starts at the inventory's directory"
+        hint = "a relative path starts at the inventory's directory"
+        for lands, path in _keys(host.endpoint):
+            if reason := _unreadable(Path(path)):
                 yield lands, f"names {path}, which {reason}", hint
+        for hop in host.endpoint.bastions:
+            for _, path in _keys(hop):
+                if hop.name not in names and (reason := _unreadable(Path(path))):
+                    yield "bastions", f"leads through {hop.name}, whose key {path} {reason}", hint
+
+
+def _keys(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
+    """The files that it logs in with, by the attribute of `Settings`."""
+    for lands, path in (
+        ("private_key", endpoint.private_key),
+        ("certificate", endpoint.certificate),
+    ):
+        if path:
+            yield lands, path
 
 
 def _missing(kind: str, name: str, known: Sequence[str]) -> tuple[str, str]:

@@ -8,7 +8,9 @@ import pytest
 
 from kubexm.connector import Endpoint, HostKeyPolicy
 from kubexm.errors import InventoryError
+from kubexm.inventory import load
 from kubexm.inventory.bastion import Hop
+from kubexm.inventory.check import faults
 from kubexm.secret import Secret
 from tests.unit.inventory.write import loaded
 
@@ -143,3 +145,20 @@ def test_hop_is_read(text: str, hop: Hop) -> None:
 def test_hop_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a host of the inventory or user@host:port"):
         Hop.parse(text)
+
+
+def test_a_bastions_key_that_is_missing_is_told_once_before_anything_connects(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "inv.yaml"
+    path.write_text(
+        "all:\n  hosts:\n    gate: {kubexm_private_key_file: /nowhere/gate}\n"
+        "    a: {kubexm_bastion: gate}\n"
+    )
+    inventory = load(path)
+    (itself,) = faults(inventory.hosts)
+    assert str(itself).startswith(f"{path}:3:12: kubexm_private_key_file names /nowhere/gate")
+    (through,) = faults((inventory.host("a"),))
+    assert str(through).startswith(
+        f"{path}:4:9: kubexm_bastion leads through gate, whose key /nowhere/gate is not there"
+    )
