@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kubexm.connector.ssh import SshConnector
 from tests.integration.sshd import Agent, SshServer, find_sshd
 
 ServerMaker = Callable[..., SshServer]
@@ -14,6 +15,15 @@ ServerMaker = Callable[..., SshServer]
 def sshd(make_sshd: ServerMaker) -> SshServer:
     """One server with default settings."""
     return make_sshd()
+
+
+@pytest.fixture
+def connected(sshd: SshServer) -> Iterator[SshConnector]:
+    """A connection to it."""
+    connector = SshConnector(sshd.endpoint())
+    connector.connect()
+    yield connector
+    connector.close()
 
 
 @pytest.fixture

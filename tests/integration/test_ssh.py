@@ -18,21 +18,11 @@ from kubexm.shell import Reply, Script, Session
 from tests.integration.lines import NOTHING, finish, listening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.integration.conftest import ServerMaker
     from tests.integration.sshd import SshServer
 
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connected(sshd: SshServer) -> Iterator[SshConnector]:
-    connector = SshConnector(sshd.endpoint())
-    connector.connect()
-    yield connector
-    connector.close()
 
 
 class TestExec:

@@ -22,21 +22,12 @@ from tests.integration.lines import NOTHING, assert_no_more, descriptors, finish
 from tests.integration.sshd import make_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.sshd import SshServer
 
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connected(sshd: SshServer) -> Iterator[SshConnector]:
-    connector = SshConnector(sshd.endpoint())
-    connector.connect()
-    yield connector
-    connector.close()
 
 
 class TestKill:
