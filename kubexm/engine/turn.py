@@ -59,7 +59,7 @@ class Turn:
         return any(outcome.changed or outcome.status is Status.UNKNOWN for outcome in self._kept)
 
     def may_join(self, first: Turn) -> bool:
-        """Whether it may share round trips with a step before it: time limits are theirs alone."""
+        """Whether it may share round trips with a step before it, and so its deadline."""
         alone = self.placed.step.stands_alone
         return not alone and self.placed.limits == first.placed.limits
 

@@ -25,8 +25,8 @@ GRACE_S = 10
 """Seconds between TERM and KILL when a deadline has passed: dpkg wants to finish its step."""
 
 _INLINE_BYTES = 16_384
-"""A payload of up to so many bytes is a word of the program: a pipe holds it, so that it takes one
-process where others take five."""
+"""A payload of up to so many bytes is a word of the program: a pipe holds it, and it takes two
+processes where others take five."""
 
 _SHOWN_BYTES = 512
 """A reading of up to so many bytes is compared as it is, which saves the processes of a digest."""

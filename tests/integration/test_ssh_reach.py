@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
+def assert_closing_ends(connector: SshConnector) -> None:
+    """Whoever waits for `connect` hears at once that somebody else has closed it."""
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(connector.connect)
+        time.sleep(0.5)
+        assert not connecting.done()
+        began = time.monotonic()
+        connector.close()
+        with pytest.raises(UnreachableError, match="closed while connecting"):
+            connecting.result(timeout=10)
+        assert time.monotonic() - began < 3
+
+
 class TestReach:
     def test_a_refused_port_says_so(self, sshd: SshServer) -> None:
         port = free_port()
@@ -117,29 +130,16 @@ class TestReach:
             SshConnector(server.endpoint()).connect()
 
     def test_closing_during_a_connect_does_not_leave_a_connection(self, sshd: SshServer) -> None:
-        with listening(answer=None) as port, ThreadPoolExecutor(1) as pool:
+        with listening(answer=None) as port:
             connector = SshConnector(sshd.endpoint(port=port, connect_timeout_s=60))
-            connecting = pool.submit(connector.connect)
-            time.sleep(0.3)
-            began = time.monotonic()
-            connector.close()
-            with pytest.raises(UnreachableError, match="closed while connecting"):
-                connecting.result(timeout=10)
-            assert time.monotonic() - began < 3
+            assert_closing_ends(connector)
 
     def test_closing_ends_the_wait_for_a_machine_that_does_not_answer(
         self, sshd: SshServer
     ) -> None:
-        with deaf() as port, ThreadPoolExecutor(1) as pool:
+        with deaf() as port:
             connector = SshConnector(sshd.endpoint(port=port, connect_timeout_s=60))
-            connecting = pool.submit(connector.connect)
-            time.sleep(0.5)
-            assert not connecting.done()
-            began = time.monotonic()
-            connector.close()
-            with pytest.raises(UnreachableError, match="closed while connecting"):
-                connecting.result(timeout=10)
-            assert time.monotonic() - began < 3
+            assert_closing_ends(connector)
         assert not connector.is_connected()
 
     def test_closing_ends_the_wait_for_what_is_behind_a_shared_bastion(
@@ -147,19 +147,11 @@ class TestReach:
     ) -> None:
         with (
             deaf() as port,
-            ThreadPoolExecutor(1) as pool,
             contextlib.closing(SshConnector(sshd.endpoint(connect_timeout_s=60))) as bastion,
         ):
             bastion.connect()
             connector = bastion.beyond(sshd.endpoint(port=port, connect_timeout_s=60))
-            connecting = pool.submit(connector.connect)
-            time.sleep(0.5)
-            assert not connecting.done()
-            began = time.monotonic()
-            connector.close()
-            with pytest.raises(UnreachableError, match="closed while connecting"):
-                connecting.result(timeout=10)
-            assert time.monotonic() - began < 3
+            assert_closing_ends(connector)
             assert bastion.is_connected()
 
     def test_closing_ends_the_wait_for_a_name(
@@ -175,23 +167,11 @@ class TestReach:
 
         monkeypatch.setattr(socket, "getaddrinfo", slow)
         connector = SshConnector(sshd.endpoint(address="localhost", connect_timeout_s=60))
-        with ThreadPoolExecutor(1) as pool:
-            connecting = pool.submit(connector.connect)
-            time.sleep(0.5)
-            assert not connecting.done()
-            connector.close()
-            with pytest.raises(UnreachableError, match="closed while connecting"):
-                connecting.result(timeout=3)
-            answer.set()
+        assert_closing_ends(connector)
+        answer.set()
 
     def test_closing_ends_the_wait_for_a_bastion(self, sshd: SshServer) -> None:
-        with listening(answer=None) as port, ThreadPoolExecutor(1) as pool:
+        with listening(answer=None) as port:
             bastion = sshd.endpoint(port=port, connect_timeout_s=60)
             connector = SshConnector(sshd.endpoint(bastions=(bastion,), connect_timeout_s=60))
-            connecting = pool.submit(connector.connect)
-            time.sleep(0.3)
-            began = time.monotonic()
-            connector.close()
-            with pytest.raises(UnreachableError, match="closed while connecting"):
-                connecting.result(timeout=10)
-            assert time.monotonic() - began < 3
+            assert_closing_ends(connector)
