@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kubexm.connector.dial import lost
 from kubexm.connector.turn import send_last, turn
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
     from paramiko import Channel
 
-_PACKET = 1 << 15
+    from kubexm.connector.dial import Line
+    from kubexm.connector.tunnel import Tunnel
+
 _TURN = 1 << 20
 _WHOLE_BUFFER = 1 << 30
 """More than a channel's window: a partial read of paramiko's buffer moves all that remains."""
+_SHORT_WAY_S = 0.005
+_SHORT_WAY_BYTES = 1 << 20
+"""At least 200 MB/s, then."""
 _SETTLE_S = 1.0
 _POLITE_S = 1.0
 
@@ -39,6 +44,9 @@ class SshProcess:
     def __init__(self, channel: Channel, *, host: str) -> None:
         from paramiko import SSHException
 
+        from kubexm.connector.packets import send_content
+
+        self._send = send_content
         self._channel = channel
         self._transport = channel.get_transport()
         self._host = host
@@ -51,6 +59,7 @@ class SshProcess:
         channel.settimeout(0.0)
         channel.in_buffer.set_event(self._moved)
         channel.in_stderr_buffer.set_event(self._moved)
+        self._room = channel.out_buffer_cv = _Room(channel, self._moved)
 
     def __repr__(self) -> str:
         state = "ended" if self._is_drained() else "running"
@@ -108,7 +117,7 @@ class SshProcess:
                 if not is_ours:
                     break
                 try:
-                    sent = self._channel.send(bytes(outgoing[taken : taken + _PACKET]))
+                    sent = self._send(self._channel, outgoing[taken:], reserve=self._room.reserve)
                 except TimeoutError:  # the window is full
                     break
                 except self._faults:  # closed or lost: the reading side finds out which
@@ -121,8 +130,8 @@ class SshProcess:
         """Sleep until something can move.
 
         paramiko clears the event whenever it empties one buffer, whatever the other holds, and
-        it sets it before it adds the data: so look again after clearing, before sleeping. It
-        does not announce room in the window; only while stdin waits for that do we look often.
+        it sets it before it adds the data: so look again after clearing, before sleeping. Only
+        while stdin waits for room do we look often: little room is not announced.
         """
         pause = 0.001
         while True:
@@ -142,7 +151,7 @@ class SshProcess:
             channel.recv_ready()
             or channel.recv_stderr_ready()
             or self._is_drained()
-            or (writing and channel.send_ready() and self._transport.clear_to_send.is_set())
+            or (writing and self._room.is_there() and self._transport.clear_to_send.is_set())
         )
 
     def _is_drained(self) -> bool:
@@ -190,3 +199,44 @@ class SshProcess:
         thread = threading.Thread(target=attempt, name="kubexm-ssh-close", daemon=True)
         thread.start()
         thread.join(_POLITE_S)
+
+
+class _Room(threading.Condition):
+    """paramiko's word that a channel has room, or has come to its end; it sets an event, too.
+
+    sshd makes room with every packet or two. Woken for each, a sender would send as little; so
+    there is no word before there is room for a burst. And sshd holds what the command has not
+    read yet in a buffer that it copies whole for each packet by which it grows (OpenSSH 9.2): on
+    a short way, where little is on its way at a time, only a part of the window is used.
+
+    Attributes:
+        reserve: So many bytes of the window stay free.
+    """
+
+    def __init__(self, channel: Channel, moved: threading.Event) -> None:
+        super().__init__(channel.lock)
+        self._channel = channel
+        self._moved = moved
+        stream = cast("Line | Tunnel", channel.get_transport().sock)
+        self._most = _SHORT_WAY_BYTES if 0 < stream.round_trip_s() < _SHORT_WAY_S else 1 << 32
+        self._window = 0
+        self.reserve = 0
+        self._learn()
+
+    def is_there(self) -> bool:
+        """Whether anything may be sent, or nothing will be any more."""
+        channel = self._channel
+        return bool(channel.closed or channel.eof_sent or channel.out_window_size > self.reserve)
+
+    def notify_all(self) -> None:
+        """See `threading.Condition`."""
+        super().notify_all()
+        self._learn()
+        if self._channel.closed or self._channel.out_window_size >= self._enough:
+            self._moved.set()
+
+    def _learn(self) -> None:
+        """Take the widest window for all of it; sshd opens none before the command starts."""
+        self._window = max(self._window, self._channel.out_window_size)
+        self.reserve = max(0, self._window - self._most)
+        self._enough = self.reserve + (self._window - self.reserve) // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -26,6 +27,8 @@ _OPTIONS = (
     ("IPPROTO_TCP", "TCP_KEEPCNT", 4),
     ("IPPROTO_TCP", "TCP_USER_TIMEOUT", 60_000),
 )
+_ROUND_TRIP = struct.Struct("=68xI")
+"""tcpi_rtt of struct tcp_info, in microseconds (linux/tcp.h)."""
 _Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 _Target: TypeAlias = tuple[socket.AddressFamily, _Address]
 _Targets: TypeAlias = list[_Target]
@@ -63,6 +66,14 @@ class Line(socket.socket):
         except TimeoutError as error:
             self._note(error)
             raise
+
+    def round_trip_s(self) -> float:
+        """How long the kernel finds the way there and back; 0 when it does not say (tcp(7))."""
+        try:
+            told = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ROUND_TRIP.size)
+        except (AttributeError, OSError):  # another system, or no TCP
+            return 0.0
+        return float(_ROUND_TRIP.unpack(told)[0]) / 1e6
 
     def has_room(self) -> bool:
         """Whether a few bytes can be sent without waiting."""

@@ -122,10 +122,12 @@ def _open(
 ) -> Refusals:
     from paramiko import Transport
 
+    from kubexm.connector.packets import Packets
+
     refusals: list[Refusals] = []
 
     def make_transport(stream: Line | Tunnel, **options: Any) -> Transport:  # noqa: ANN401 - paramiko's own
-        transport = Transport(cast("socket.socket", stream), **options)
+        transport = Transport(cast("socket.socket", stream), packetizer_class=Packets, **options)
         prepare(transport)
         refusals.append(Refusals(transport))
         security = transport.get_security_options()

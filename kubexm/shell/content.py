@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 19
 
 
 class Content(Protocol):
@@ -22,8 +22,11 @@ class Content(Protocol):
         """How many bytes `chunks` gives."""
         ...
 
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes, from the first on, in pieces of any size but 0."""
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The bytes, from the first on, in pieces of any size but 0.
+
+        A piece is good until the next one is asked for.
+        """
         ...
 
 
@@ -41,7 +44,7 @@ class Slice:
     offset: int
     size_bytes: int
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes | memoryview]:
         """The part's bytes.
 
         Raises:
@@ -51,9 +54,10 @@ class Slice:
         try:
             with self.path.open("rb", buffering=0) as file:
                 file.seek(self.offset)
-                while left and (chunk := file.read(min(left, _CHUNK))):
-                    left -= len(chunk)
-                    yield chunk
+                buffer = memoryview(bytearray(min(left, _CHUNK)))
+                while left and (size := file.readinto(buffer[: min(left, _CHUNK)])):
+                    left -= size
+                    yield buffer[:size]
         except OSError as error:
             message = f"{self.path} cannot be read: {os.strerror(error.errno or 0)}"
             raise TransferError(message) from error
@@ -77,7 +81,7 @@ class Slices:
     def __len__(self) -> int:
         return sum(part.size_bytes for part in self.parts)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes | memoryview]:
         """See `Content.chunks`."""
         for part in self.parts:
             for chunk in part.chunks():

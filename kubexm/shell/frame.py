@@ -206,11 +206,11 @@ def encode(
             lines += looks[number]
         payload = None if change is None else change.stdin
         stdin = "-"
-        if payload is not None:
+        if change is not None and payload is not None:
             stdin = _inline(payload)
             if not stdin:
                 payloads += (payload, f"{token}\n".encode())
-                stdin = str(len(payload))
+                stdin = f"+{len(payload)}" if change.takes else str(len(payload))
         if isinstance(frame, Script):
             words = f"{number} {quote(frame.text)}"
             if frame.stays:

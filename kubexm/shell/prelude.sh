@@ -119,18 +119,23 @@ kx_do() {
   eval "$kx_text"
 }
 
-# kx_payload BYTES: exactly so many bytes of the session's stdin; false when there were fewer or
-# nobody took them. Not `head -c`: busybox reads ahead. Two dd calls keep memory bounded. The
-# line behind the payload proves that it was whole.
-kx_payload() {
+# kx_pass BYTES: exactly so many bytes of stdin; false when nobody took them. Not `head -c`: busybox
+# reads ahead. Two dd calls keep memory bounded.
+kx_pass() {
   if [ "$1" -ge 65536 ]; then
     dd bs=65536 count="$(($1 / 65536))" iflag=fullblock 2>/dev/null || return 1
   fi
   if [ "$(($1 % 65536))" != 0 ]; then
     dd bs="$(($1 % 65536))" count=1 iflag=fullblock 2>/dev/null || return 1
   fi
-  IFS= read -r kx_line && [ "$kx_line" = "$kx_token" ]
 }
+
+# kx_payload BYTES: so many bytes of the session's stdin; false when there were fewer or nobody took
+# them.
+kx_payload() { kx_pass "$1" && kx_whole; }
+
+# kx_whole: the line behind a payload proves that all of it came, and was taken.
+kx_whole() { IFS= read -r kx_line && [ "$kx_line" = "$kx_token" ]; }
 
 # kx_abandon: nobody will send the rest of a payload. Its script must not take half for the
 # whole, so it is ended before it sees the end of the pipe, which we hold.
@@ -145,6 +150,8 @@ kx_abandon() {
 # the number of bytes that stand behind the program; what the script leaves unread of those is
 # swallowed, so that the next frame starts where it should. kx_bytes tells the script how much it
 # is, because a pipe whose writer was killed ends like any other; a TEXT is in kx_input, too.
+# With a + before the number the script reads the session's own stdin, which saves a pipe. It takes
+# exactly so much, whatever comes of it: with what it leaves or takes beyond, the session ends.
 kx_eval() {
   unset kx_input
   kx_bytes=$2
@@ -158,6 +165,13 @@ kx_eval() {
     kx_print "$kx_input" 2>/dev/null | kx_do "$1"
     kx_status=$?
     unset kx_input
+    return "$kx_status"
+    ;;
+  +*)
+    kx_bytes=${2#+}
+    (kx_do "$1")
+    kx_status=$?
+    kx_whole || exit 9
     return "$kx_status"
     ;;
   *)

@@ -174,44 +174,100 @@ kx_put_mkdir() {
 # kx_put_attributes PATH MODE OWNER GROUP
 kx_put_attributes() { [ ! -L "$1" ] && kx_own "$1" "$3" "$4" && kx_mode_of "$1" "$2"; }
 
-# kx_part PATH: go to the private directory of a put in parts, which is made unless it is there
-# and ours. PATH is where the file goes after links were followed.
+# kx_part PATH: where the parts of a file are put together; PATH is where it goes, after links
+# were followed. Sets kx_dir, kx_base and kx_stage.
 kx_part() {
   kx_dir=${1%/*}
   kx_base=${1##*/}
   kx_short "$kx_base"
   kx_stage=$kx_dir/.$kx_brief.kubexm-put
-  case $(stat -c '%F %a %u' -- "$kx_stage" 2>/dev/null) in
-  "directory 700 $(id -u)") ;;
-  *)
-    # a setgid directory hands its bit down
-    rm -rf -- "$kx_stage" && (umask 077 && mkdir -- "$kx_stage") && kx_mode_of "$kx_stage" 700 ||
-      return 1
+}
+
+# kx_part_new PATH SUM: go there, where nothing is yet but an empty file.
+kx_part_new() {
+  kx_part "$1"
+  # a setgid directory hands its bit down
+  rm -rf -- "$kx_stage" && (umask 077 && mkdir -- "$kx_stage") && kx_mode_of "$kx_stage" 700 &&
+    cd -P -- "$kx_stage" && kx_is_ours "$kx_stage" && (umask 077 && : >"./$2")
+}
+
+# kx_part_old PATH SUM OFFSET: go back there, where so many bytes have come. The directory is still
+# where it was, and ours alone; or else it goes, and the next try begins anew.
+kx_part_old() {
+  kx_part "$1"
+  if cd -P -- "$kx_stage" && [ "$PWD" = "$kx_stage" ] && [ -O . ]; then
+    case $(stat -c '%F %a %s' -- . "./$2" 2>/dev/null) in
+    "directory 700 "*"
+regular file "*" $3") return 0 ;;
+    esac
+  fi
+  echo "kubexm: $kx_stage has been changed by something else; try again" >&2
+  cd / && rm -rf -- "$kx_stage"
+  return 1
+}
+
+# kx_put_part PATH SUM OFFSET: the session's stdin goes on from OFFSET. When it cannot, as on a full
+# disk, nothing stays. What came before goes to the disk meanwhile.
+kx_put_part() {
+  kx_syncing=
+  if [ "$3" = 0 ]; then kx_part_new "$1" "$2"; else kx_part_old "$@" && kx_sync "./$2"; fi || {
+    kx_pass "$kx_bytes" >/dev/null
+    return 1
+  }
+  kx_receive "./$2"
+  kx_came=$?
+  if ! kx_synced || [ "$kx_came" != 0 ]; then kx_put_out 1; fi
+}
+
+# kx_receive FILE: all kx_bytes of the session's stdin go to its end. See kx_eval: what cannot be
+# written is taken all the same.
+kx_receive() {
+  kx_rest=$kx_bytes
+  kx_pour "$1" 65536 "$((kx_rest / 65536))" && kx_pour "$1" "$kx_rest" "$((kx_rest != 0))" && return
+  kx_pass "$kx_rest" >/dev/null
+  return 1
+}
+
+# kx_pour FILE SIZE COUNT: so many blocks of stdin. What dd says tells how many it took; kx_rest is
+# what it left.
+kx_pour() {
+  [ "$3" != 0 ] || return 0
+  if kx_said=$(LC_ALL=C dd bs="$2" count="$3" iflag=fullblock 2>&1 >>"$1"); then
+    kx_rest=$((kx_rest - $2 * $3))
+    return 0
+  fi
+  printf '%s\n' "$kx_said" >&2
+  case $kx_said in
+  *[0-9]+*" records in"*)
+    kx_said=${kx_said%%+[0-9]*" records in"*}
+    kx_rest=$((kx_rest - $2 * ${kx_said##*[!0-9]}))
     ;;
   esac
-  cd -P -- "$kx_stage" && rm -f ./.kubexm && kx_is_ours "$kx_stage"
+  return 1
 }
 
-# kx_put_part PATH SUM OFFSET: stdin goes on from OFFSET. When it cannot, as on a full disk,
-# nothing stays.
-kx_put_part() {
-  kx_part "$1" || return 1
-  if [ "$3" = 0 ]; then
-    rm -rf -- ./* && (umask 077 && : >"./$2") || return 1
-  fi
-  if [ -L "./$2" ] || [ "$(stat -c %s -- "./$2")" != "$3" ]; then
-    echo "kubexm: $kx_stage has been changed by something else" >&2
-    return 1
-  fi
-  cat >>"./$2" || kx_put_out 1
+# kx_sync FILE: begin to write it to the disk.
+kx_sync() {
+  dd of="$1" count=0 conv=notrunc,fsync status=none &
+  kx_syncing=$!
 }
 
-# kx_put_whole PATH SUM MODE OWNER GROUP: all parts are there. 65 when they are not what was sent.
+# kx_synced: whether that came to a good end.
+kx_synced() { [ -z "$kx_syncing" ] || wait "$kx_syncing"; }
+
+# kx_put_whole PATH SUM SIZE MODE OWNER GROUP: all parts are there. 65 when they are not what was
+# sent.
 kx_put_whole() {
-  kx_part "$1" || return 1
-  kx_same "./$2" "$2" && dd of="./$2" count=0 conv=notrunc,fsync status=none &&
-    kx_settle "$2" "$kx_base" "$3" "$4" "$5"
-  kx_put_out "$?"
+  kx_part_old "$1" "$2" "$3" || return 1
+  kx_sync "./$2"
+  kx_same "./$2" "$2"
+  kx_came=$?
+  if ! kx_synced; then kx_came=1; fi
+  if [ "$kx_came" = 0 ]; then
+    kx_settle "$2" "$kx_base" "$4" "$5" "$6"
+    kx_came=$?
+  fi
+  kx_put_out "$kx_came"
 }
 
 # kx_get_part PATH SKIP COUNT: COUNT blocks of a MiB of a file, from block SKIP on.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from kubexm.errors import TransferError
 from kubexm.runner.operations.file import check_path
 from kubexm.runner.transfer.model import (
+    BLOCK_BYTES,
     FIRST_PART_BYTES,
     SMALL_BYTES,
     Progress,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from kubexm.shell import Session
 
 _TOGETHER = 256
-_BLOCK = 1 << 20
 _ERRORS_KEPT = 1 << 16
 
 
@@ -224,12 +224,12 @@ class _Fetch:
             offset, size = 0, FIRST_PART_BYTES
             while offset < item.found.size_bytes:
                 began = time.monotonic()
-                blocks = (str(offset // _BLOCK), str(size // _BLOCK))
+                blocks = (str(offset // BLOCK_BYTES), str(size // BLOCK_BYTES))
                 script = _call("kx_get_part", item.path, *blocks)
                 doing = f"getting {item.path}"
                 self.wire.ask_all([script], doing, listener=hear, cap_bytes=_ERRORS_KEPT)
                 offset += size
-                size = next_part_bytes(size, time.monotonic() - began)
+                size = next_part_bytes(size, time.monotonic() - began, self.wire.deadline_s)
             _compare(item, hashed.hexdigest())
 
 

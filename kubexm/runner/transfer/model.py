@@ -14,19 +14,20 @@ Progress: TypeAlias = Callable[[int, int], None]
 SMALL_BYTES = 8 << 20
 """Files up to this size travel together; larger ones in parts, so that they can be resumed."""
 
-FIRST_PART_BYTES = 1 << 20
-MOST_PART_BYTES = 64 << 20
-_BRISK_S = 5.0
+FIRST_PART_BYTES = BLOCK_BYTES = 1 << 20
+MOST_PART_BYTES = 64 * BLOCK_BYTES
+_PART_S = 10.0
+_MOST_GROWTH = 8
 
 
-def next_part_bytes(part_bytes: int, took_s: float) -> int:
-    """The size of a part, from that of the one before and how long it took.
+def next_part_bytes(part_bytes: int, took_s: float, deadline_s: float) -> int:
+    """The size of a part, in whole blocks, from that of the one before and how long it took.
 
-    Each part has the deadline of a trip to itself: on a slow link parts stay small.
+    Each part has the deadline of a trip to itself (0 for none): on a slow link parts stay small.
     """
-    if took_s < _BRISK_S:
-        return min(2 * part_bytes, MOST_PART_BYTES)
-    return max(part_bytes // 2, FIRST_PART_BYTES)
+    wanted_s = min(_PART_S, deadline_s / 3 or _PART_S)
+    fitting = int(part_bytes * wanted_s / max(took_s, 0.001)) // BLOCK_BYTES * BLOCK_BYTES
+    return max(FIRST_PART_BYTES, min(fitting, _MOST_GROWTH * part_bytes, MOST_PART_BYTES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -272,10 +272,11 @@ class _Work:
             content = Slices(parts=(part,), sent=self.meter.add)
             began = time.monotonic()
             call = _words("kx_put_part", move.path, entry.digest, str(offset))
-            self.wire.ask(_script(call, content), doing)
-            size = next_part_bytes(size, time.monotonic() - began)
+            self.wire.ask(replace(_script(call, content), takes=True), doing)
+            size = next_part_bytes(size, time.monotonic() - began, self.wire.deadline_s)
             offset += count
-        call = _words("kx_put_whole", move.path, entry.digest, f"{move.wanted:o}", *self._owner)
+        attributes = (f"{move.wanted:o}", *self._owner)
+        call = _words("kx_put_whole", move.path, entry.digest, str(entry.size_bytes), *attributes)
         return self.wire.session.ask(_script(call), deadline_s=self.wire.deadline_s)
 
 

@@ -14,18 +14,25 @@ from kubexm.runner.transfer.model import FIRST_PART_BYTES, MOST_PART_BYTES, next
 from kubexm.runner.transfer.remote import Remote
 
 
-@given(st.lists(st.floats(0, 1000), max_size=40))
-def test_a_part_is_a_whole_number_of_mebibytes_within_its_bounds(times: list[float]) -> None:
+@given(st.lists(st.floats(0, 1000), max_size=40), st.sampled_from([0, 1, 20, 600]))
+def test_a_part_is_a_whole_number_of_mebibytes_within_its_bounds(
+    times: list[float], deadline_s: float
+) -> None:
     size = FIRST_PART_BYTES
     for took_s in times:
-        size = next_part_bytes(size, took_s)
+        size = next_part_bytes(size, took_s, deadline_s)
         assert FIRST_PART_BYTES <= size <= MOST_PART_BYTES
         assert size % (1 << 20) == 0
 
 
 def test_parts_grow_on_a_quick_link_and_shrink_on_a_slow_one() -> None:
-    assert next_part_bytes(4 << 20, 1) == 8 << 20
-    assert next_part_bytes(4 << 20, 60) == 2 << 20
+    assert next_part_bytes(4 << 20, 0.1, 600) == 32 << 20
+    assert next_part_bytes(4 << 20, 5, 600) == next_part_bytes(4 << 20, 5, 0) == 8 << 20
+    assert next_part_bytes(8 << 20, 40, 600) == 2 << 20
+
+
+def test_a_part_is_over_well_before_its_deadline() -> None:
+    assert next_part_bytes(6 << 20, 6, 12) == 4 << 20
 
 
 def test_an_answer_is_read_with_what_stands_behind_it() -> None:
