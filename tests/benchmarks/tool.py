@@ -5,6 +5,7 @@ A tool writes what it needs into a directory and returns the command line that d
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import json
 import os
@@ -84,7 +85,13 @@ class Kubexm:
     jobs: frozenset[Job] = frozenset(Job)
 
     def command(self, job: Job, target: Target, directory: Path) -> Command:
-        """An `inv` task of a user's own project."""
+        """An `inv` task of a user's own project.
+
+        pip compiled the modules of the other tools when it installed them, and would ours; invoke
+        keeps what Python compiles from being kept.
+        """
+        for directory_of_ours in ("kubexm", "plugins", "tests/benchmarks"):
+            compileall.compile_dir(ROOT / directory_of_ours, quiet=1)
         hosts = "".join(f"    {name}: {{kubexm_host: {at}}}\n" for name, at in target.pairs)
         (directory / "hosts.yaml").write_text(
             f"all:\n  hosts:\n{hosts}  vars:\n    kubexm_user: root\n"
