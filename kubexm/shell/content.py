@@ -18,6 +18,15 @@ _CHUNK = 1 << 19
 class Content(Protocol):
     """Bytes of a known number, for a script's stdin."""
 
+    @property
+    def direct(self) -> bool:
+        """Whether they come on the session's own stdin, without a pipe between.
+
+        The script takes all of them then, and not a byte more, whatever comes of it; with too few
+        or too many taken, the session ends. When the link is lost there are fewer.
+        """
+        ...
+
     def __len__(self) -> int:
         """How many bytes `chunks` gives."""
         ...
@@ -73,10 +82,12 @@ class Slices:
     Args:
         parts: In order.
         sent: Called with the size of each piece when the next one is asked for.
+        direct: See `Content.direct`.
     """
 
     parts: tuple[Slice, ...]
     sent: Callable[[int], None] | None = None
+    direct: bool = False
 
     def __len__(self) -> int:
         return sum(part.size_bytes for part in self.parts)

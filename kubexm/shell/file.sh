@@ -4,13 +4,15 @@
 # The session sets it before it loads this file.
 : "${kx_mark:?}"
 
-# kx_safe DIRECTORY [NEW]: nobody but root and us can change what is in it, or put something else in
+# kx_safe DIRECTORY [NEW FORM]: nobody but root and us can change what is in it, or put something else in
 # its place. No part of its path is a link, belongs to anybody else, or is one where others may
 # write, unless they cannot touch what is not theirs (above it: the sticky bit). What is in such a
-# directory needs no protection from exchange. NEW is a file there that has just been made with the
-# umask 077: another mode means that the directory has a default ACL, which hands out more.
+# directory needs no protection from exchange. NEW is a file there that has just been made, and FORM
+# its type and mode in hexadecimal: others mean that the directory has a default ACL, which hands out
+# more than the umask.
 kx_safe() {
   kx_file=${2-}
+  kx_form=${3-}
   set -- "$1"
   while [ -n "$1" ]; do set -- "${1%/*}" "$@"; done
   shift
@@ -18,7 +20,7 @@ kx_safe() {
   kx_is_root || :
   if [ -n "$kx_file" ]; then
     [ "${kx_parts##*"
-"}" = "$kx_euid/8180" ] || return 1
+"}" = "$kx_euid/$kx_form" ] || return 1
     kx_parts=${kx_parts%"
 "*}
   fi
@@ -278,11 +280,23 @@ kx_replace() {
   # what is left of a put in parts belongs to content that is not wanted any more
   [ ! -d "$kx_stage-put" ] || rm -rf -- "$kx_stage-put"
   kx_new=$kx_stage-${kx_mark}direct
-  if [ ! -e "$kx_target" ] && [ -z "$5" ] && kx_begun "$kx_new" && kx_safe "$kx_above" "$kx_new"; then
+  kx_dressed=1
+  case $2$3$4 in
+  644) set -- "$@" 022 81a4 ;;
+  640) set -- "$@" 027 81a0 ;;
+  600) set -- "$@" 077 8180 ;;
+  *)
+    set -- "$@" 077 8180
+    kx_dressed=
+    ;;
+  esac
+  if [ ! -e "$kx_target" ] && [ -z "$5" ] && kx_begun "$kx_new" "$6" &&
+    kx_safe "$kx_above" "$kx_new" "$7"; then
     kx_stage=$kx_new
     kx_goal=$kx_target
     kx_fill "$@" && kx_install
   else
+    kx_dressed=
     [ ! -e "$kx_new" ] || rm -f -- "$kx_new"
     kx_stage=$(umask 077 && mktemp -d "$kx_stage-${kx_mark}XXXXXX") || return 1
     if kx_safe "$kx_above"; then
@@ -300,8 +314,8 @@ kx_replace() {
   return "$kx_status"
 }
 
-# kx_begun FILE: make it, empty and ours alone, unless something is there. It follows no link.
-kx_begun() { (umask 077 && set -C && : >"$1") 2>/dev/null; }
+# kx_begun FILE UMASK: make it, empty, unless something is there. It follows no link.
+kx_begun() { (umask "$2" && set -C && : >"$1") 2>/dev/null; }
 
 # kx_replace_from_pipe: as kx_replace, for content that is not the payload of the script.
 kx_replace_from_pipe() {
@@ -336,6 +350,9 @@ kx_fill() {
   fi
   if [ -n "${kx_input+set}" ] && kx_print "$kx_input" 2>/dev/null >"$kx_new"; then
     dd of="$kx_new" count=0 conv=notrunc,fsync status=none || return 1
+  elif [ -n "${kx_input+set}" ]; then
+    # for what dd has to say about it
+    kx_print "$kx_input" 2>/dev/null | dd of="$kx_new" bs=65536 conv=fsync status=none || return 1
   else
     (umask 077 && dd of="$kx_new" bs=65536 conv=fsync status=none) || return 1
     case ${kx_bytes:--} in
@@ -360,7 +377,7 @@ kx_fill() {
     kx_ids=$(stat -c %u/%g -- "$kx_target") || return 1
     set -- "$1" "$2" "${3:-${kx_ids%/*}}" "${4:-${kx_ids#*/}}"
   fi
-  kx_dress "$kx_new" "$2" "$3" "$4"
+  [ -n "$kx_dressed" ] || kx_dress "$kx_new" "$2" "$3" "$4"
 }
 
 # kx_inherit: ACL, extended attributes and label of kx_target for kx_new, which is still empty.

@@ -206,11 +206,12 @@ def encode(
             lines += looks[number]
         payload = None if change is None else change.stdin
         stdin = "-"
-        if change is not None and payload is not None:
+        if payload is not None:
             stdin = _inline(payload)
             if not stdin:
                 payloads += (payload, f"{token}\n".encode())
-                stdin = f"+{len(payload)}" if change.takes else str(len(payload))
+                is_direct = not isinstance(payload, bytes) and payload.direct
+                stdin = f"+{len(payload)}" if is_direct else str(len(payload))
         if isinstance(frame, Script):
             words = f"{number} {quote(frame.text)}"
             if frame.stays:

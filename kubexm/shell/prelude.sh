@@ -162,12 +162,16 @@ kx_eval() {
     # shellcheck disable=SC2034 # the script's
     kx_bytes=-
     kx_input=${2#=}
-    kx_print "$kx_input" 2>/dev/null | kx_do "$1"
+    case $1 in
+    "kx_replace "*) (kx_do "$1") </dev/null ;; # it needs no other
+    *) kx_print "$kx_input" 2>/dev/null | kx_do "$1" ;;
+    esac
     kx_status=$?
     unset kx_input
     return "$kx_status"
     ;;
   +*)
+    # shellcheck disable=SC2034 # the script's
     kx_bytes=${2#+}
     (kx_do "$1")
     kx_status=$?

@@ -122,8 +122,6 @@ class Script:
             process each.
         answer: A library's function, which may tell the answer without a process; see `kx_run`
             in prelude.sh. Neither with a payload nor with `stays`.
-        takes: Its content comes on the session's own stdin, without a pipe between: the script
-            takes all of it and not a byte more, whatever comes of it; see `kx_eval`.
     """
 
     text: str
@@ -136,7 +134,6 @@ class Script:
     tied: bool = False
     looks: tuple[tuple[str, str], ...] = ()
     answer: str = ""
-    takes: bool = False
 
     def __post_init__(self) -> None:
         if self.payload is not None and self.content is not None:
@@ -144,9 +141,6 @@ class Script:
             raise ValueError(message)
         if self.answer and (self.stays or self.stdin is not None):
             message = "a script whose answer may be known has no payload, and does not stay"
-            raise ValueError(message)
-        if self.takes and self.content is None:
-            message = "a script that takes a content has one"
             raise ValueError(message)
         if _UNSENDABLE.search(self.text):
             message = "a script cannot hold a NUL or half a surrogate pair; send bytes as payload"

@@ -195,6 +195,7 @@ kx_part_new() {
 # where it was, and ours alone; or else it goes, and the next try begins anew.
 kx_part_old() {
   kx_part "$1"
+  # shellcheck disable=SC3067 # all four shells know -O: whose effective user owns it
   if cd -P -- "$kx_stage" && [ "$PWD" = "$kx_stage" ] && [ -O . ]; then
     case $(stat -c '%F %a %s' -- . "./$2" 2>/dev/null) in
     "directory 700 "*"
@@ -211,6 +212,7 @@ regular file "*" $3") return 0 ;;
 kx_put_part() {
   kx_syncing=
   if [ "$3" = 0 ]; then kx_part_new "$1" "$2"; else kx_part_old "$@" && kx_sync "./$2"; fi || {
+    # shellcheck disable=SC2154 # kx_eval sets it
     kx_pass "$kx_bytes" >/dev/null
     return 1
   }

@@ -360,7 +360,7 @@ def fan_out(many: list[SshServer], tmp_path: Path, *, hosts: int, size: int) -> 
 def test_a_file_goes_to_several_hosts_in_bounded_memory_and_goes_on_after_an_interrupt(
     many: list[SshServer], tmp_path: Path
 ) -> None:
-    fan_out(many, tmp_path, hosts=3, size=64 << 20)
+    fan_out(many, tmp_path, hosts=3, size=256 << 20)
 
 
 @pytest.mark.full

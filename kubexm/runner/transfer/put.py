@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -269,10 +269,10 @@ class _Work:
         while offset < entry.size_bytes:
             count = min(size, entry.size_bytes - offset)
             part = Slice(path=entry.path, offset=offset, size_bytes=count)
-            content = Slices(parts=(part,), sent=self.meter.add)
+            content = Slices(parts=(part,), sent=self.meter.add, direct=True)
             began = time.monotonic()
             call = _words("kx_put_part", move.path, entry.digest, str(offset))
-            self.wire.ask(replace(_script(call, content), takes=True), doing)
+            self.wire.ask(_script(call, content), doing)
             size = next_part_bytes(size, time.monotonic() - began, self.wire.deadline_s)
             offset += count
         attributes = (f"{move.wanted:o}", *self._owner)

@@ -41,7 +41,7 @@ def taking(text: str, content: bytes, tmp_path: Path) -> Script:
     source = tmp_path / "source"
     source.write_bytes(content)
     part = Slice(path=source, offset=0, size_bytes=len(content))
-    return Script(text, libraries=(TRANSFER,), content=Slices(parts=(part,)), takes=True)
+    return Script(text, libraries=(TRANSFER,), content=Slices(parts=(part,), direct=True))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -105,8 +105,3 @@ def test_parts_do_not_go_on_where_somebody_else_has_been(session: Session, tmp_p
     assert not (tmp_path / "file").exists()
     put(session, source, str(tmp_path / "file"), PutOptions(), deadline_s=60)
     assert (tmp_path / "file").read_bytes() == (tmp_path / "source").read_bytes()
-
-
-def test_only_a_script_with_a_content_takes_it() -> None:
-    with pytest.raises(ValueError, match="has one"):
-        Script("kx_receive file", payload=b"content", takes=True)
