@@ -205,9 +205,10 @@ class _Room(threading.Condition):
     """paramiko's word that a channel has room, or has come to its end; it sets an event, too.
 
     sshd makes room with every packet or two. Woken for each, a sender would send as little; so
-    there is no word before there is room for a burst. And sshd holds what the command has not
-    read yet in a buffer that it copies whole for each packet by which it grows (OpenSSH 9.2): on
-    a short way, where little is on its way at a time, only a part of the window is used.
+    there is no word before there is room for a burst. And OpenSSH (9.2) holds what the command
+    has not read yet in a buffer that it copies whole for each packet by which it grows: on a
+    short way, where little is on its way at a time, only a part of its window is used. Others
+    may wait for more than that before they make room again (RFC 4254, 5.2).
 
     Attributes:
         reserve: So many bytes of the window stay free.
@@ -217,8 +218,11 @@ class _Room(threading.Condition):
         super().__init__(channel.lock)
         self._channel = channel
         self._moved = moved
-        stream = cast("Line | Tunnel", channel.get_transport().sock)
-        self._most = _SHORT_WAY_BYTES if 0 < stream.round_trip_s() < _SHORT_WAY_S else 1 << 32
+        transport = channel.get_transport()
+        stream = cast("Line | Tunnel", transport.sock)
+        is_short = 0 < stream.round_trip_s() < _SHORT_WAY_S
+        spares = is_short and "OpenSSH" in transport.remote_version
+        self._most = _SHORT_WAY_BYTES if spares else 1 << 32
         self._window = 0
         self.reserve = 0
         self._learn()

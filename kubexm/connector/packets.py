@@ -13,6 +13,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from cryptography.exceptions import InvalidTag
 from paramiko import Message, SSHException
 from paramiko.packet import Packetizer
 
@@ -93,18 +94,16 @@ class Packets(Packetizer):
 
     def __init__(self, stream: _Stream) -> None:
         super().__init__(cast("socket.socket", _ReadAhead(stream)))
-        self._sending = threading.RLock()  # guards the next two
+        self._sending = threading.RLock()  # guards the next one
         self._out: _Way | None = None
-        self._compresses = False
         self._in: _Way | None = None
-        self._decompresses = False
         self._sequence = 0
         self._is_complete = False
 
     @property
     def is_ours(self) -> bool:
         """Whether outgoing packets are made here, and not by paramiko."""
-        return self._out is not None and not self._compresses
+        return self._out is not None
 
     def set_outbound_cipher(self, *, aead: bool = False, **details: Any) -> None:  # type: ignore[override] # paramiko names them all  # noqa: ANN401
         """See `Packetizer.set_outbound_cipher`."""
@@ -117,15 +116,17 @@ class Packets(Packetizer):
         super().set_inbound_cipher(aead=aead, **details)
         self._in = _Way(details["block_engine"], details["iv_in"]) if aead else None
 
-    def set_outbound_compressor(self, compressor: Any) -> None:  # noqa: ANN401 - paramiko's own
-        """See `Packetizer.set_outbound_compressor`."""
-        super().set_outbound_compressor(compressor)
-        self._compresses = compressor is not None
+    def set_outbound_compressor(self, compressor: object) -> None:
+        """Refuse; kubexm does not offer compression.
 
-    def set_inbound_compressor(self, compressor: Any) -> None:  # noqa: ANN401 - paramiko's own
-        """See `Packetizer.set_inbound_compressor`."""
-        super().set_inbound_compressor(compressor)
-        self._decompresses = compressor is not None
+        Raises:
+            SSHException: Always.
+        """
+        del compressor
+        message = "compressed packets are not supported"
+        raise SSHException(message)
+
+    set_inbound_compressor = set_outbound_compressor
 
     def complete_handshake(self) -> None:
         """See `Packetizer.complete_handshake`; paramiko calls it for each message."""
@@ -142,11 +143,10 @@ class Packets(Packetizer):
         """See `Packetizer.read_message`.
 
         Raises:
-            InvalidTag: It is not what was sent.
-            SSHException: It is no packet.
+            SSHException: It is no packet, or not what was sent.
         """
         way = self._in
-        if way is None or self._decompresses:
+        if way is None:
             kind, message = super().read_message()
             self._sequence = message.seqno + 1
             return kind, message
@@ -155,7 +155,12 @@ class Packets(Packetizer):
         if size > _MOST_PACKET_BYTES:
             reason = f"the host sent what is no packet: {size} bytes"
             raise SSHException(reason)
-        plain = way.cipher.decrypt(way.nonce(), self.read_all(size + _TAG_BYTES), length)
+        sealed = self.read_all(size + _TAG_BYTES)
+        try:
+            plain = way.cipher.decrypt(way.nonce(), sealed, length)
+        except InvalidTag as error:
+            reason = "a packet is not what the host sent"
+            raise SSHException(reason) from error
         heard = Message(plain[2 : size - plain[0]])
         heard.seqno = self._sequence
         self._sequence = (self._sequence + 1) & _LAST_SEQUENCE
@@ -181,9 +186,7 @@ class Packets(Packetizer):
     def _send(self, payloads: Sequence[tuple[bytes, bytes | memoryview]]) -> None:
         """Seal the payloads, each a head and a body, and write all at once."""
         is_burst = len(payloads) > 1
-        buffer = bytearray()
-        if is_burst:
-            buffer = _spare.pop() if _spare else bytearray(_BUFFER_BYTES)
+        buffer = _buffer() if is_burst else bytearray()
         # random numbers are asked for once, because that lets other threads in
         noise = os.urandom(_LEAST_PADDING_BYTES + _BLOCK_BYTES)
         with self._sending:
@@ -201,6 +204,13 @@ class Packets(Packetizer):
         is_much = way.packets >= self.REKEY_PACKETS or way.bytes >= self.REKEY_BYTES
         if is_much and not self.need_rekey():
             self._trigger_rekey()  # type: ignore[attr-defined] # not in the stubs
+
+
+def _buffer() -> bytearray:
+    try:
+        return _spare.pop()
+    except IndexError:
+        return bytearray(_BUFFER_BYTES)
 
 
 def _seal(

@@ -4,12 +4,12 @@
 # The session sets it before it loads this file.
 : "${kx_mark:?}"
 
-# kx_safe DIRECTORY [NEW FORM]: nobody but root and us can change what is in it, or put something else in
-# its place. No part of its path is a link, belongs to anybody else, or is one where others may
-# write, unless they cannot touch what is not theirs (above it: the sticky bit). What is in such a
-# directory needs no protection from exchange. NEW is a file there that has just been made, and FORM
-# its type and mode in hexadecimal: others mean that the directory has a default ACL, which hands out
-# more than the umask.
+# kx_safe DIRECTORY [NEW FORM]: nobody but root and us can change what is in it, or put something
+# else in its place. No part of its path is a link, belongs to anybody else, or is one where others
+# may write, unless they cannot touch what is not theirs (above it: the sticky bit). What is in such
+# a directory needs no protection from exchange. NEW is a file there that has just been made, and
+# FORM its type and mode in hexadecimal: others mean that the directory has a default ACL, which
+# hands out more than the umask.
 kx_safe() {
   kx_file=${2-}
   kx_form=${3-}
@@ -281,10 +281,10 @@ kx_replace() {
   [ ! -d "$kx_stage-put" ] || rm -rf -- "$kx_stage-put"
   kx_new=$kx_stage-${kx_mark}direct
   kx_dressed=1
-  case $2$3$4 in
-  644) set -- "$@" 022 81a4 ;;
-  640) set -- "$@" 027 81a0 ;;
-  600) set -- "$@" 077 8180 ;;
+  case $2/$3/$4 in
+  644//) set -- "$@" 022 81a4 ;;
+  640//) set -- "$@" 027 81a0 ;;
+  600//) set -- "$@" 077 8180 ;;
   *)
     set -- "$@" 077 8180
     kx_dressed=

@@ -216,34 +216,38 @@ kx_put_part() {
     kx_pass "$kx_bytes" >/dev/null
     return 1
   }
-  kx_receive "./$2"
+  kx_receive "./$2" "$3"
   kx_came=$?
   if ! kx_synced || [ "$kx_came" != 0 ]; then kx_put_out 1; fi
 }
 
-# kx_receive FILE: all kx_bytes of the session's stdin go to its end. See kx_eval: what cannot be
-# written is taken all the same.
+# kx_receive FILE SIZE: all kx_bytes of the session's stdin go to its end; it has SIZE bytes. See
+# kx_eval: what cannot be written is taken all the same.
 kx_receive() {
+  kx_size=$2
   kx_rest=$kx_bytes
-  kx_pour "$1" 65536 "$((kx_rest / 65536))" && kx_pour "$1" "$kx_rest" "$((kx_rest != 0))" && return
+  if true >>"$1"; then
+    kx_pour "$1" 65536 "$((kx_rest / 65536))" && kx_pour "$1" "$kx_rest" "$((kx_rest != 0))" &&
+      return
+  fi
   kx_pass "$kx_rest" >/dev/null
   return 1
 }
 
-# kx_pour FILE SIZE COUNT: so many blocks of stdin. What dd says tells how many it took; kx_rest is
-# what it left.
+# kx_pour FILE SIZE COUNT: so many blocks of stdin; kx_rest is what is left there. A dd that fails
+# has read the block that it could not write. Of one that was killed nobody knows: nothing more is
+# taken then, and the session ends.
 kx_pour() {
   [ "$3" != 0 ] || return 0
-  if kx_said=$(LC_ALL=C dd bs="$2" count="$3" iflag=fullblock 2>&1 >>"$1"); then
+  dd bs="$2" count="$3" iflag=fullblock status=none >>"$1"
+  case $? in
+  0)
+    kx_size=$((kx_size + $2 * $3))
     kx_rest=$((kx_rest - $2 * $3))
     return 0
-  fi
-  printf '%s\n' "$kx_said" >&2
-  case $kx_said in
-  *[0-9]+*" records in"*)
-    kx_said=${kx_said%%+[0-9]*" records in"*}
-    kx_rest=$((kx_rest - $2 * ${kx_said##*[!0-9]}))
     ;;
+  1) kx_rest=$((kx_rest - (($(stat -c %s -- "$1") - kx_size) / $2 + 1) * $2)) ;;
+  *) kx_rest=0 ;;
   esac
   return 1
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kubexm.errors import SessionLostError, TransferError
+from kubexm.errors import DeadlineError, SessionLostError, TransferError
 from kubexm.runner import PutOptions, Source
 from kubexm.runner.transfer import put
 from kubexm.shell import TRANSFER, Reply, Script, Session, Slice, Slices, quote
@@ -50,7 +51,7 @@ def test_content_goes_to_the_end_of_a_file_and_the_next_script_begins_behind_it(
 ) -> None:
     (tmp_path / "file").write_bytes(b"before")
     content = secrets.token_bytes(size)
-    receive = taking(f"kx_receive {quote(str(tmp_path / 'file'))}", content, tmp_path)
+    receive = taking(f"kx_receive {quote(str(tmp_path / 'file'))} 6", content, tmp_path)
     received, after = session.run((receive, Script("echo after"))).whole()
     assert isinstance(received, Reply)
     assert isinstance(after, Reply)
@@ -63,7 +64,7 @@ def test_content_goes_to_the_end_of_a_file_and_the_next_script_begins_behind_it(
 def test_what_cannot_be_written_is_taken_all_the_same(
     session: Session, tmp_path: Path, size: int, target: str
 ) -> None:
-    receive = taking(f"kx_receive {target}", secrets.token_bytes(size), tmp_path)
+    receive = taking(f"kx_receive {target} 0", secrets.token_bytes(size), tmp_path)
     received, after = session.run((receive, Script("echo after"))).whole()
     assert isinstance(received, Reply)
     assert isinstance(after, Reply)
@@ -81,6 +82,42 @@ def test_what_a_script_leaves_is_never_taken_for_a_program(
     assert isinstance(batch.ended_by, SessionLostError)
     assert session.broken
     assert not (tmp_path / "ran").exists()
+
+
+def test_where_a_file_may_not_grow_the_session_ends_soon(session: Session, tmp_path: Path) -> None:
+    text = f"ulimit -f 200; kx_receive {quote(str(tmp_path / 'file'))} 0"
+    began = time.monotonic()
+    batch = session.run((taking(text, secrets.token_bytes(400_000), tmp_path),), deadline_s=60)
+    assert time.monotonic() - began < 20
+    # a signal ends dd, or it fails as on a full disk where that signal is ignored
+    if batch.ended_by is None:
+        (reply,) = batch.replies
+        assert isinstance(reply, Reply)
+        assert reply.exit_status == 1
+    else:
+        assert isinstance(batch.ended_by, SessionLostError)
+
+
+class Slow:
+    """Content that comes slower than a deadline allows."""
+
+    direct = True
+
+    def __len__(self) -> int:
+        return 20
+
+    def chunks(self) -> Iterator[bytes]:
+        """A byte every now and then."""
+        for _ in range(20):
+            time.sleep(0.2)
+            yield b"x"
+
+
+def test_a_deadline_that_passes_meanwhile_is_told_as_such(session: Session, tmp_path: Path) -> None:
+    receive = f"kx_receive {quote(str(tmp_path / 'file'))} 0"
+    script = Script(receive, libraries=(TRANSFER,), content=Slow())
+    batch = session.run((script,), deadline_s=1, grace_s=1)
+    assert isinstance(batch.ended_by, DeadlineError)
 
 
 def test_a_large_file_is_put_in_parts(session: Session, tmp_path: Path) -> None:
