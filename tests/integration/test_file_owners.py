@@ -46,6 +46,19 @@ def public() -> Iterator[Path]:
 
 
 @needs_root
+@pytest.mark.parametrize("mode", [0o6, 0o60, 0o64, 0o600, 0o640, 0o644, 0o4755])
+@pytest.mark.parametrize(("owner", "group"), [("", ""), ("44", ""), ("4", "0"), ("", "0")])
+def test_a_new_file_has_mode_and_owner_however_few_their_digits(
+    host: Host, home: Path, mode: int, owner: str, group: str
+) -> None:
+    file = FileContent(path=f"{home}/f", content="x", mode=mode, owner=owner, group=group)
+    host.converge(file)
+    found = (home / "f").stat()
+    assert stat.S_IMODE(found.st_mode) == mode
+    assert (found.st_uid, found.st_gid) == (int(owner or 0), int(group or 0))
+
+
+@needs_root
 @pytest.mark.parametrize(("owner", "group"), [("nobody", ""), ("54321", "54322"), ("", "nogroup")])
 def test_owners_by_name_and_by_number(host: Host, home: Path, owner: str, group: str) -> None:
     for operation in (
