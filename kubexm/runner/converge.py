@@ -22,7 +22,6 @@ from kubexm.shell import BatchReply, Frame, GuardedReply, Reply, Script, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from kubexm.facts import Facts
     from kubexm.runner.host import Host
     from kubexm.runner.operation import Operation
     from kubexm.shell.frame import FrameReply
@@ -116,13 +115,14 @@ class _Run:
         )
 
     def _ask(self) -> BatchReply:
-        return self._trip([bound.probe(self._host.facts) for bound in self._rest])
+        probes = [bound.probe(self._host.facts) for bound in self._rest]
+        return self._trip(probes, operations=len(probes))
 
     def _decide(self, readings: Iterable[Reply]) -> list[Decision]:
         pairs = zip(self._rest, readings, strict=True)
         return [decide(bound, reading, self._host.facts) for bound, reading in pairs]
 
-    def _settle(self, decisions: list[Decision]) -> list[Decision]:
+    def _settle(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """Record what needs nothing; what is left begins with a change.
 
         Nothing of ours may have run since the readings, because what is recorded here is not
@@ -137,21 +137,26 @@ class _Run:
             self._outcomes.append(decision.outcome(Status.OK))
         return []
 
-    def _change(self, decisions: list[Decision]) -> list[Decision]:
+    def _change(self, decisions: Sequence[Decision]) -> list[Decision]:
         """Trip 2 for decisions whose first one changes.
 
         Returns:
-            What is left, decided on readings that were taken after the last change; nothing
-            when this was the end.
+            What is left, decided on readings that no change since has altered; nothing when this
+            was the end.
         """
-        from kubexm.facts import parse, script  # whoever only pings loads this module, not those
+        # whoever only pings loads this module, not those
+        from kubexm.facts import parse, script
+        from kubexm.runner.batch import cut, read_together, undisturbed, with_undisturbed
 
         facts = self._host.facts
-        batch, later = _cut(decisions)
+        batch, later = cut(decisions)
         probes = [decision.bound.probe(facts) for decision in later]
-        together = _read_together(batch, facts)
+        together = read_together(batch, facts)
+        left_out = undisturbed(batch)
         frames: list[Frame] = [
-            decision.guarded(facts, read_later=at in together) for at, decision in enumerate(batch)
+            decision.guarded(facts, read_later=number in together)
+            for number, decision in enumerate(batch)
+            if number not in left_out
         ]
         frames += together.values()
         if batch[-1].alters_facts:
@@ -163,8 +168,9 @@ class _Run:
             self._stop(as_host_error(error))
             return []
         trips = self._host.session.trips
-        result = self._trip(frames)
-        replies = [reply for reply in result.replies if isinstance(reply, GuardedReply)]
+        result = self._trip(frames, operations=len(batch))
+        guarded = (reply for reply in result.replies if isinstance(reply, GuardedReply))
+        replies = with_undisturbed(guarded, batch, left_out)
         plain = _plain(result.replies)
         readings = dict(zip(together, plain, strict=False))
         del plain[: len(together)]
@@ -211,7 +217,7 @@ class _Run:
             readings = _plain(result.replies)
         return self._decide(readings[: len(self._rest)])
 
-    def _ended(self, at_work: list[Decision], error: HostError) -> None:
+    def _ended(self, at_work: Sequence[Decision], error: HostError) -> None:
         """Record a batch that broke off: of the operations at work the first is unknown.
 
         After a lost link so is every change behind it, because the machine may have gone on
@@ -255,14 +261,14 @@ class _Run:
     def _failed(self) -> bool:
         return any(outcome.failed for outcome in self._outcomes)
 
-    def _trip(self, frames: Sequence[Frame]) -> BatchReply:
+    def _trip(self, frames: Sequence[Frame], *, operations: int) -> BatchReply:
         at = len(self._outcomes)
         began = time.monotonic()
         result = self._host.session.run(
             frames, deadline_s=self._host.deadline_s, cap_bytes=PROBE_CAP_BYTES
         )
-        share = (time.monotonic() - began) / min(len(frames), len(self._seconds) - at)
-        for position in range(at, min(at + len(frames), len(self._seconds))):
+        share = (time.monotonic() - began) / operations
+        for position in range(at, at + operations):
             self._seconds[position] += share
         return result
 
@@ -276,49 +282,3 @@ def _with_cause(outcome: Outcome, ended_by: HostError | None) -> Outcome:
     if outcome.status is not Status.UNKNOWN or ended_by is None:
         return outcome
     return replace(outcome, error=copy.copy(ended_by).during(outcome.label))
-
-
-def _read_together(batch: list[Decision], facts: Facts) -> dict[int, Script]:
-    """The probes that are left to the end of a batch, by the position of their operation.
-
-    There one look tells the state of all of them (`Script.answer`). It is still the state after
-    their own changes, because no change behind them alters what they read. Two paths that end
-    alike may lead to one file.
-    """
-    found: dict[int, Script] = {}
-    names: set[str] = set()
-    last_parts: set[str] = set()
-    beginnings: list[str] = []
-    for position, decision in reversed(list(enumerate(batch))):
-        op, change = decision.bound.op, decision.change
-        if change is None:
-            continue
-        probe = decision.bound.probe(facts)
-        touched = op.touches()
-        is_altered = any(
-            name.endswith("*")
-            or name in names
-            or name.rpartition("/")[2] in last_parts
-            or name.startswith(tuple(beginnings))
-            for name in touched
-        )
-        if (
-            probe.answer
-            and not probe.deadline_s
-            and not change.script.deadline_s
-            and not is_altered
-        ):
-            found[position] = probe
-        for name in op.alters():
-            if name.endswith("*"):
-                beginnings.append(name[:-1])
-            else:
-                names.add(name)
-                last_parts.add(name.rpartition("/")[2])
-    return dict(reversed(found.items()))
-
-
-def _cut(decisions: list[Decision]) -> tuple[list[Decision], list[Decision]]:
-    """Up to and with the first change that alters facts, and what is decided after it."""
-    first = next((n for n, d in enumerate(decisions) if d.alters_facts), len(decisions) - 1)
-    return decisions[: first + 1], decisions[first + 1 :]

@@ -17,7 +17,6 @@ kx_safe() {
   while [ -n "$1" ]; do set -- "${1%/*}" "$@"; done
   shift
   kx_parts=$(stat -c '%u/%f' -- / "$@" ${kx_file:+"$kx_file"}) || return 1
-  kx_is_root || :
   if [ -n "$kx_file" ]; then
     [ "${kx_parts##*"
 "}" = "$kx_euid/$kx_form" ] || return 1
@@ -83,13 +82,22 @@ kx_store() {
   [ -d "$kx_originals" ] || (umask 077 && mkdir -p -- "$kx_originals")
 }
 
-# kx_is_root: whether the effective user is root; as `id -u` says it, but without a process.
-kx_is_root() {
-  while read -r kx_key _ kx_euid _; do
-    [ "$kx_key" != Uid: ] || break
+# kx_self: who we are, once, and with which umask files are made. Sets kx_euid, as `id -u` says it,
+# and kx_umask, without a process where the kernel tells it (Linux 4.7).
+kx_self() {
+  kx_umask=
+  while read -r kx_key kx_word kx_euid _; do
+    case $kx_key in
+    Umask:) kx_umask=$kx_word ;;
+    Uid:) break ;;
+    esac
   done </proc/self/status
-  [ "$kx_euid" = 0 ]
+  [ -n "$kx_umask" ] || kx_umask=$(umask)
 }
+kx_self
+
+# kx_is_root: whether the effective user is root.
+kx_is_root() { [ "$kx_euid" = 0 ]; }
 
 # kx_short NAME: sets kx_brief to its first 180 bytes, which leave room for what is put around it.
 kx_short() {
@@ -208,12 +216,18 @@ kx_directory() {
     kx_attributes "$@"
   else
     kx_parents "$kx_target" || return 1
-    if kx_safe "${kx_target%/*}"; then
-      kx_mkdir "$kx_target" 077 && kx_dress "$kx_target" "$2" "$3" "$4"
+    kx_dressed=1
+    case $2/$3/$4 in
+    755//) kx_mask=022 kx_form=41ed ;;
+    750//) kx_mask=027 kx_form=41e8 ;;
+    700//) kx_mask=077 kx_form=41c0 ;;
+    *) kx_mask=077 kx_form=41c0 kx_dressed= ;;
+    esac
+    kx_mkdir "$kx_target" "$kx_mask" || return 1
+    if kx_safe "${kx_target%/*}" "$kx_target" "$kx_form"; then
+      [ -n "$kx_dressed" ] || kx_dress "$kx_target" "$2" "$3" "$4"
     else
-      kx_mkdir "$kx_target" 077 && (
-        cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2"
-      )
+      (cd -P -- "$kx_target" && kx_is_ours "$kx_target" && kx_own . "$3" "$4" && kx_mode_of . "$2")
     fi
   fi
 }
@@ -282,16 +296,13 @@ kx_replace() {
   kx_new=$kx_stage-${kx_mark}direct
   kx_dressed=1
   case $2/$3/$4 in
-  644//) set -- "$@" 022 81a4 ;;
-  640//) set -- "$@" 027 81a0 ;;
-  600//) set -- "$@" 077 8180 ;;
-  *)
-    set -- "$@" 077 8180
-    kx_dressed=
-    ;;
+  644//) kx_mask=022 kx_form=81a4 ;;
+  640//) kx_mask=027 kx_form=81a0 ;;
+  600//) kx_mask=077 kx_form=8180 ;;
+  *) kx_mask=077 kx_form=8180 kx_dressed= ;;
   esac
-  if [ ! -e "$kx_target" ] && [ -z "$5" ] && kx_begun "$kx_new" "$6" &&
-    kx_safe "$kx_above" "$kx_new" "$7"; then
+  if [ ! -e "$kx_target" ] && [ -z "$5" ] && kx_begun "$kx_new" "$kx_mask" &&
+    kx_safe "$kx_above" "$kx_new" "$kx_form"; then
     kx_stage=$kx_new
     kx_goal=$kx_target
     kx_fill "$@" && kx_install
@@ -314,8 +325,17 @@ kx_replace() {
   return "$kx_status"
 }
 
-# kx_begun FILE UMASK: make it, empty, unless something is there. It follows no link.
-kx_begun() { (umask "$2" && set -C && : >"$1") 2>/dev/null; }
+# kx_begun FILE UMASK: make it, empty, unless something is there. It follows no link. Afterwards the
+# umask is that of the session again.
+kx_begun() {
+  umask "$2"
+  set -C
+  true 2>/dev/null >"$1"
+  kx_status=$?
+  set +C
+  umask "$kx_umask"
+  return "$kx_status"
+}
 
 # kx_replace_from_pipe: as kx_replace, for content that is not the payload of the script.
 kx_replace_from_pipe() {

@@ -83,6 +83,18 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
+def may_read_later(probe: Script, change: Script | None) -> bool:
+    """Whether one process can take the reading again and make the change: see `kx_swap`.
+
+    That takes a probe with an `answer`, no deadlines, and a change that reads nothing from stdin.
+    """
+    if change is None or not probe.answer or probe.deadline_s or change.deadline_s:
+        return False
+    if change.payload is not None:
+        return change.in_variable and _is_inline(change.payload)
+    return change.content is None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarded:
     """One operation of trip 2.
@@ -92,7 +104,8 @@ class Guarded:
         expected: The `expectation` of the reading on which `change` was decided.
         change: What to do when the reading is still the same; `None` for nothing.
         unmet: That reading lacked a prerequisite; when it still does, the batch stops here.
-        read_later: Leave the reading after the change to a script behind it in the batch.
+        read_later: Leave the reading after the change to a script behind it in the batch; see
+            `may_read_later`.
     """
 
     probe: Script
@@ -100,6 +113,11 @@ class Guarded:
     change: Script | None
     unmet: bool = False
     read_later: bool = False
+
+    def __post_init__(self) -> None:
+        if self.read_later and (self.unmet or not may_read_later(self.probe, self.change)):
+            message = "this reading cannot be left to later"
+            raise ValueError(message)
 
     @property
     def secret(self) -> bool:
@@ -204,10 +222,9 @@ def encode(
             shared = not own and not tied
         if number in looks:
             lines += looks[number]
-        payload = None if change is None else change.stdin
         stdin = "-"
-        if payload is not None:
-            stdin = _inline(payload)
+        if change is not None and (payload := change.stdin) is not None:
+            stdin = _inline(change)
             if not stdin:
                 payloads += (payload, f"{token}\n".encode())
                 is_direct = not isinstance(payload, bytes) and payload.direct
@@ -222,21 +239,27 @@ def encode(
                 lines.append(f"kx_run {words} {stdin}")
         else:
             text = "" if change is None else change.text
-            later = " later" if frame.read_later else ""
+            is_swap = frame.read_later
             lines.append(
-                f"kx_guard {number} {quote(frame.expected)} {quote(frame.probe.text)} "
-                f"{quote(text)} {stdin} {int(frame.unmet)}{later}"
+                f"{'kx_swap' if is_swap else 'kx_guard'} {number} {quote(frame.expected)} "
+                f"{quote(frame.probe.text)} {quote(text)} {stdin} "
+                f"{frame.probe.answer if is_swap else int(frame.unmet)}"
             )
     lines += (*looks.get(len(frames), ()), "kx_flush", "kx_arm 0")
     program = ("\n".join(lines) + f"\n#{token}").encode("utf-8", "surrogateescape")
     return f"{len(program)}\n".encode() + program, tuple(payloads)
 
 
-def _inline(payload: bytes | Content) -> str:
+def _inline(script: Script) -> str:
     """The payload as a word of the program; empty when it stands behind it."""
-    if not isinstance(payload, bytes) or len(payload) > _INLINE_BYTES or b"\0" in payload:
+    if script.payload is None or not _is_inline(script.payload):
         return ""
-    return quote("=" + payload.decode("utf-8", "surrogateescape"))
+    kind = ":" if script.in_variable else "="
+    return quote(kind + script.payload.decode("utf-8", "surrogateescape"))
+
+
+def _is_inline(payload: bytes) -> bool:
+    return len(payload) <= _INLINE_BYTES and b"\0" not in payload
 
 
 def _looks(frames: Sequence[Frame]) -> dict[int, list[str]]:

@@ -16,7 +16,9 @@ kx_late=
 kx_out=
 kx_err=
 kx_answer=
+unset kx_input
 trap 'kx_late=1' USR1
+trap 'kx_mode=stale' USR2
 # However the loop ends, its watchdog goes with it. Subshells start without these traps.
 trap 'exit 9' HUP INT PIPE TERM
 trap 'kx_arm 0' EXIT
@@ -26,6 +28,7 @@ trap 'kx_arm 0' EXIT
 kx_batch() {
   # shellcheck disable=SC2034 # the loop's
   kx_program=
+  # shellcheck disable=SC2034 # for guard.sh
   kx_mode=apply
   kx_out=
   kx_err=
@@ -146,29 +149,25 @@ kx_abandon() {
   exit 9
 }
 
-# kx_eval SCRIPT INPUT: run a script in a subshell. INPUT is - for none, =TEXT for its stdin, or
-# the number of bytes that stand behind the program; what the script leaves unread of those is
-# swallowed, so that the next frame starts where it should. kx_bytes tells the script how much it
-# is, because a pipe whose writer was killed ends like any other; a TEXT is in kx_input, too.
-# With a + before the number the script reads the session's own stdin, which saves a pipe. It takes
+# kx_eval SCRIPT INPUT: run a script in a subshell. INPUT is - for none, =TEXT for its stdin, :TEXT
+# for its variable kx_input, or the number of bytes that stand behind the program; what the script
+# leaves unread of those is swallowed, so that the next frame starts where it should. kx_bytes tells
+# the script how much it is, because a pipe whose writer was killed ends like any other. With a + before the number the script reads the session's own stdin, which saves a pipe. It takes
 # exactly so much, whatever comes of it: with what it leaves or takes beyond, the session ends.
 kx_eval() {
-  unset kx_input
   kx_bytes=$2
   kx_flush
   case $2 in
   -) (kx_do "$1") </dev/null ;;
   =*)
-    # shellcheck disable=SC2034 # the script's
     kx_bytes=-
-    kx_input=${2#=}
-    case $1 in
-    "kx_replace "*) (kx_do "$1") </dev/null ;; # it needs no other
-    *) kx_print "$kx_input" 2>/dev/null | kx_do "$1" ;;
-    esac
-    kx_status=$?
-    unset kx_input
-    return "$kx_status"
+    kx_print "${2#=}" 2>/dev/null | kx_do "$1"
+    ;;
+  :*)
+    (
+      kx_held "$2"
+      kx_do "$1"
+    ) </dev/null
     ;;
   +*)
     # shellcheck disable=SC2034 # the script's
@@ -190,6 +189,18 @@ kx_eval() {
   esac
 }
 
+# kx_held INPUT: what is in INPUT itself, for the script to find.
+kx_held() {
+  # shellcheck disable=SC2034 # the script's
+  kx_bytes=-
+  case $1 in
+  :*)
+    # shellcheck disable=SC2034 # likewise
+    kx_input=${1#:}
+    ;;
+  esac
+}
+
 # kx_run NUMBER SCRIPT INPUT [ANSWER]: a plain frame. ANSWER is a function that is called with
 # SCRIPT's words but the first, in the loop's own shell; it starts no process and prints nothing.
 # When it succeeds, kx_answer is what SCRIPT would have printed.
@@ -202,77 +213,6 @@ kx_run() {
     kx_eval "$2" "$3"
     kx_end "$1" "$?"
   fi
-}
-
-# kx_guard NUMBER EXPECTED PROBE CHANGE INPUT UNMET [LATER]: one operation of trip 2.
-# EXPECTED is the reading on which the decision rests and its status, after a =; of a long one the
-# digest of both. CHANGE may be empty. UNMET is 1 when that reading said that a prerequisite is
-# missing: still so means that this is the end. With LATER the reading after the change is that of
-# a frame to come.
-kx_guard() {
-  kx_begin "$1"
-  kx_flush
-  if [ "$kx_mode" = apply ]; then
-    kx_seen=$(kx_sight "$2" "$3" "${7-}")
-    kx_check "$1"
-    [ "$kx_seen" = "$2" ] || kx_mode=stale
-  fi
-  case $5 in
-  - | =*) ;;
-  *)
-    if [ "$kx_mode" != apply ] || [ "$6" = 1 ] || [ -z "$4" ]; then
-      kx_payload "$5" >/dev/null || exit 9
-    fi
-    ;;
-  esac
-  case $kx_mode in
-  stop) kx_say s skipped ;;
-  stale)
-    kx_say s stale
-    kx_flush
-    (kx_do "$3") </dev/null
-    ;;
-  *)
-    if [ "$6" = 1 ]; then
-      kx_mode=stop
-      kx_say s unmet
-    elif [ -z "$4" ]; then
-      kx_say s same
-    else
-      kx_say s change
-      kx_eval "$4" "$5"
-      kx_status=$?
-      kx_check "$1"
-      kx_say s after "$kx_status"
-      kx_flush
-      if [ "$kx_status" = 0 ]; then
-        [ -n "${7-}" ] || (kx_do "$3") </dev/null
-      else
-        kx_mode=stop
-        (exit 0)
-      fi
-    fi
-    ;;
-  esac
-  kx_end "$1" "$?"
-}
-
-# kx_sight EXPECTED PROBE [LATER]: read again, and say it as EXPECTED does. With LATER the probe is
-# a call of a library's function, which does not exit and needs no subshell for that.
-kx_sight() {
-  case $1 in
-  =*)
-    kx_print "="
-    if [ -n "$3" ]; then kx_do "$2"; else (kx_do "$2"); fi </dev/null 2>/dev/null
-    echo "$?"
-    ;;
-  *)
-    {
-      (kx_do "$2") </dev/null 2>/dev/null
-      echo "$?"
-    } | kx_digest
-    ;;
-  esac
 }
 
 # kx_arm SECONDS [GRACE [TIED]]: replace the watchdog; 0 disarms, but for TIED, where it is no

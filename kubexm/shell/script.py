@@ -32,11 +32,12 @@ def quote(text: str) -> str:
     Raises:
         ValueError: The text holds a NUL, which no shell word can, or half a surrogate pair.
     """
-    if _UNSENDABLE.search(text):
+    if _PLAIN.fullmatch(text):
+        if not _RESERVED.fullmatch(text):
+            return text
+    elif _UNSENDABLE.search(text):
         message = "a shell word cannot hold a NUL or half a surrogate pair"
         raise ValueError(message)
-    if _PLAIN.fullmatch(text) and not _RESERVED.fullmatch(text):
-        return text
     # not '"'"', which costs bash time quadratic in the number of quotes
     return "'" + text.replace("'", r"'\''") + "'"
 
@@ -83,6 +84,7 @@ class Library:
         *arguments: str,
         payload: bytes | None = None,
         content: Content | None = None,
+        in_variable: bool = False,
     ) -> Script:
         """A script that calls one of the library's functions with quoted arguments.
 
@@ -91,9 +93,15 @@ class Library:
             arguments: Its arguments; each is quoted here.
             payload: Bytes for the function's stdin.
             content: The same, read while it is sent.
+            in_variable: See `Script`.
         """
-        words = " ".join((function, *map(quote, arguments)))
-        return Script(words, libraries=(self,), payload=payload, content=content)
+        return Script(
+            " ".join((function, *map(quote, arguments))),
+            libraries=(self,),
+            payload=payload,
+            content=content,
+            in_variable=in_variable,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,8 @@ class Script:
             process each.
         answer: A library's function, which may tell the answer without a process; see `kx_run`
             in prelude.sh. Neither with a payload nor with `stays`.
+        in_variable: It looks for its payload in the variable `kx_input` first, which saves a pipe:
+            that is set for a payload that is short, and then nothing is on stdin.
     """
 
     text: str
@@ -134,12 +144,13 @@ class Script:
     tied: bool = False
     looks: tuple[tuple[str, str], ...] = ()
     answer: str = ""
+    in_variable: bool = False
 
     def __post_init__(self) -> None:
         if self.payload is not None and self.content is not None:
             message = "a script has a payload or a content, not both"
             raise ValueError(message)
-        if self.answer and (self.stays or self.stdin is not None):
+        if self.answer and not (self.payload is None and self.content is None and not self.stays):
             message = "a script whose answer may be known has no payload, and does not stay"
             raise ValueError(message)
         if _UNSENDABLE.search(self.text):
@@ -181,6 +192,7 @@ class Script:
             content=self.content if other.content is None else other.content,
             tied=self.tied or other.tied,
             looks=self.looks + other.looks,
+            in_variable=self.in_variable or other.in_variable,
         )
 
     def hidden(self) -> Script:

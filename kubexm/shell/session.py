@@ -32,6 +32,7 @@ from kubexm.shell.frame import (
     BatchReply,
     Decoder,
     Frame,
+    Guarded,
     Reply,
     Streamer,
     deadline_of,
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from kubexm.shell.process import Process
 
 PRELUDE = Library.load("kubexm.shell", "prelude")
+GUARD = Library.load("kubexm.shell", "guard")
+"""What a `Guarded` needs."""
+
 LOCK = Library.load("kubexm.shell", "lock")
 """The host lock; see `kubexm.runner.lock`."""
 STATE = Library.load("kubexm.shell", "state")
@@ -187,7 +191,9 @@ class Session:
     def _run(
         self, frames: Sequence[Frame], decoder: Decoder, *, deadline_s: float, grace_s: float
     ) -> BatchReply:
-        missing = [lib for lib in (PRELUDE, *libraries_of(frames)) if lib not in self._loaded]
+        guard = (GUARD,) if any(isinstance(frame, Guarded) for frame in frames) else ()
+        wanted = (PRELUDE, *guard, *libraries_of(frames))
+        missing = [library for library in wanted if library not in self._loaded]
         program, payloads = encode(
             frames, self._token, deadline_s=deadline_s, libraries=missing, grace_s=grace_s
         )

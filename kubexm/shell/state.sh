@@ -146,10 +146,17 @@ kx_known() {
   esac
 }
 
+# kx_nothing PATH: whether nothing is there, as a process may see that runs for one script, because
+# it asks the file system. Sets kx_state.
+kx_nothing() {
+  [ -n "${kx_asks-}" ] && [ ! -e "$1" ] && [ ! -L "$1" ] && kx_visible "$1" &&
+    [ ! -g "${kx_above:-/}" ] && kx_state=absent
+}
+
 # kx_seen_state PATH LIMIT [DIGEST]: sets kx_answer to what kx_file_state prints, when kx_look saw
-# enough; kx_content_state prints the same, since there is no link.
+# enough, or when there is nothing; kx_content_state prints the same, since there is no link.
 kx_seen_state() {
-  kx_known "$1" || return 1
+  kx_known "$1" || kx_nothing "$1" || return 1
   case $kx_state in
   link*) return 1 ;;
   file*) [ "$kx_size" -gt "$2" ] || [ "$kx_sum" = "${3-}" ] || return 1 ;;
@@ -161,7 +168,7 @@ kx_seen_state() {
 
 # kx_seen_link PATH LIMIT [DIGEST]: the same for what does not follow links.
 kx_seen_link() {
-  kx_known "$1" || return 1
+  kx_known "$1" || kx_nothing "$1" || return 1
   case $kx_state in
   link*)
     kx_link_at "$1" || return 1

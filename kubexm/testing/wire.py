@@ -33,7 +33,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One frame as it arrives: `kx_run`, `kx_stay` or `kx_guard` and its arguments."""
+    """One frame as it arrives: `kx_run`, `kx_stay`, `kx_guard` or `kx_swap` and its arguments."""
 
     words: tuple[str, ...]
 
@@ -51,12 +51,12 @@ class Call:
     def payload(self) -> bytes | None:
         """What its script reads, when that stands in the program."""
         word = self._stdin
-        return word[1:].encode("utf-8", "surrogateescape") if word.startswith("=") else None
+        return word[1:].encode("utf-8", "surrogateescape") if word.startswith(("=", ":")) else None
 
     @property
     def _stdin(self) -> str:
         match self.words:
-            case ("kx_run", _, _, stdin, *_) | ("kx_guard", _, _, _, _, stdin, *_):
+            case ("kx_run", _, _, stdin, *_) | ("kx_guard" | "kx_swap", _, _, _, _, stdin, _):
                 return stdin
             case _:
                 return "-"
@@ -89,7 +89,7 @@ class Batch:
         return self._marked(f"b {call.number}") + self._marked(f"e {call.number} late")
 
     def _guard(self, words: tuple[str, ...], payload: bytes | None) -> tuple[Said, int]:
-        _, _, expected, probe, change, _, unmet, *later = words
+        kind, _, expected, probe, change, _, unmet = words
         if self._mode == "apply":
             seen = self._run(probe, None)
             if expected not in (_as_text(seen), digest(seen.stdout, seen.exit_status)):
@@ -109,7 +109,7 @@ class Batch:
         said += self._marked(f"s after {reply.exit_status}")
         if reply.exit_status != 0:
             self._mode = "stop"
-        if reply.exit_status != 0 or later:
+        if reply.exit_status != 0 or kind == "kx_swap":
             return said, 0
         reading = self._run(probe, None)
         return said + _output(reading), reading.exit_status
@@ -146,7 +146,11 @@ def _parse(program: str, at: int, end: str) -> tuple[Call, ...] | None:
         if program[word.end()] == " ":
             continue
         match words:
-            case ["kx_run", _, _, _, *_] | ["kx_stay", _, _] | ["kx_guard", _, _, _, _, _, _, *_]:
+            case (
+                ["kx_run", _, _, _, *_]
+                | ["kx_stay", _, _]
+                | ["kx_guard" | "kx_swap", _, _, _, _, _, _]
+            ):
                 found.append(Call(tuple(words)))
             case ["kx_batch" | "kx_arm" | "kx_see" | "kx_flush", *_]:
                 pass

@@ -33,8 +33,8 @@ class AccountState:
 
     Args:
         uid: Its number.
-        group: The name of its primary group.
-        groups: All its groups.
+        group: The name of its primary group; empty when nobody asked for groups.
+        groups: All its groups, likewise.
         home: Its home directory.
         shell: Its login shell.
     """
@@ -95,7 +95,8 @@ class Accounts:
     def probe(self, op: UserAccount, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        return ACCOUNT.call("kx_account_state", op.name)
+        groups = ("groups",) if _asks_for_groups(op) else ()
+        return ACCOUNT.call("kx_account_state", op.name, *groups)
 
     def read(self, op: UserAccount, reply: Reply, facts: Facts) -> AccountState:
         """See `Handler.read`."""
@@ -103,10 +104,10 @@ class Accounts:
         lines = _text(op.label(), reply).splitlines()
         if not lines:
             return AccountState()
-        entry, groups = lines[0].split(":"), lines[1].split()
+        entry, groups = lines[0].split(":"), " ".join(lines[1:]).split()
         return AccountState(
             uid=entry[1],
-            group=groups[0],
+            group=groups[0] if groups else "",
             groups=frozenset(groups),
             home=entry[-2],
             shell=entry[-1],
@@ -168,6 +169,10 @@ class Accounts:
             script=Script.command("useradd", *flags, op.name),
             diff=fields_diff(op.label(), state, after),
         )
+
+
+def _asks_for_groups(op: UserAccount) -> bool:
+    return bool(op.group or op.groups)
 
 
 def _text(label: str, reply: Reply) -> str:

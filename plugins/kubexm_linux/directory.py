@@ -9,7 +9,7 @@ from kubexm.errors import HostError
 from kubexm.runner import Change
 from kubexm.runner.operations import Directory
 from kubexm.shell import FILE, Reply, Script
-from kubexm_linux.state import Kind, PathState, probe_state, read_state, state_diff
+from kubexm_linux.state import Kind, PathState, attributes, probe_state, read_state, state_diff
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -58,7 +58,7 @@ class Directories:
         return Change(
             before=state,
             after=after,
-            script=FILE.call("kx_directory", op.path, f"{op.mode:o}", op.owner, op.group),
+            script=FILE.call("kx_directory", *attributes(op.path, op.mode, op.owner, op.group)),
             diff=state_diff(op.path, state, after),
         )
 

@@ -10,7 +10,15 @@ from kubexm.errors import HostError
 from kubexm.runner import Change
 from kubexm.runner.operations import FileContent
 from kubexm.shell import FILE, Reply, Script
-from kubexm_linux.state import CONTENT_LIMIT, Kind, PathState, probe_state, read_state, state_diff
+from kubexm_linux.state import (
+    CONTENT_LIMIT,
+    Kind,
+    PathState,
+    attributes,
+    probe_state,
+    read_state,
+    state_diff,
+)
 
 if TYPE_CHECKING:
     from kubexm.facts import Facts
@@ -50,11 +58,12 @@ class FileContents:
                 else f"{op.path} is not a regular file but a {state.kind}",
                 hint="remove it first, or choose another path",
             )
-        attributes = (op.path, f"{op.mode:o}", op.owner, op.group)
+        wanted = (op.path, op.mode, op.owner, op.group)
         if state.digest == after.digest:
-            script = FILE.call("kx_attributes", *attributes)
+            script = FILE.call("kx_attributes", *attributes(*wanted))
         else:
-            script = FILE.call("kx_replace", *attributes, op.validate, payload=op.data)
+            words = attributes(*wanted, op.validate)
+            script = FILE.call("kx_replace", *words, payload=op.data, in_variable=True)
         return Change(
             before=state, after=after, script=script, diff=state_diff(op.path, state, after)
         )

@@ -82,8 +82,8 @@ class Hostnames:
         scripts: list[Script] = []
         if state.persistent != op.name:
             payload = f"{op.name}\n".encode()
-            attributes = (PATH, f"{state.mode:o}", "", "", "")
-            scripts.append(FILE.call("kx_replace", *attributes, payload=payload))
+            write = ("kx_replace", PATH, f"{state.mode:o}")
+            scripts.append(FILE.call(*write, payload=payload, in_variable=True))
         if state.running != running:
             scripts.append(NAMES.call("kx_hostname_set", op.name))
         return Change(

@@ -79,6 +79,13 @@ def probe_state(
     )
 
 
+def attributes(path: str, mode: int, *others: str) -> tuple[str, ...]:
+    """Arguments of what writes a path, without the empty ones at the end."""
+    while others and not others[-1]:
+        others = others[:-1]
+    return (path, f"{mode:o}", *others)
+
+
 def read_state(
     path: str,
     reply: Reply,

@@ -82,7 +82,7 @@ def edit(
         digest=hashlib.sha256(data).hexdigest(),
         content=data,
     )
-    script = FILE.call("kx_replace", path, f"{after.mode:o}", "", "", "", payload=data)
+    script = FILE.call("kx_replace", path, f"{after.mode:o}", payload=data, in_variable=True)
     if is_new:
         diff = state_diff(path, state, after)
     else:

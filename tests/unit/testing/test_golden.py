@@ -63,7 +63,7 @@ diff: |
   +mode: 0600
   +owner: root
   +group: root
-change: kx_replace /etc/f 600 '' '' ''
+change: kx_replace /etc/f 600
 payload: |
   new
 """
