@@ -255,3 +255,48 @@ def test_a_fault_of_a_handler_fails_its_operation_and_leaves_the_others_outcomes
     assert faulty.status is Status.FAILED
     assert "a fault in the handler" in str(faulty.error)
     assert "IndexError" in str(faulty.error)
+
+
+def test_what_no_change_before_it_alters_is_not_read_again() -> None:
+    host, machine = fake({"b": "1", "d": "1"})
+    ops = [Key(name=key, key=key) for key in "abcd"]
+    assert statuses(host.converge(*ops)) == ["changed", "ok", "changed", "ok"]
+    assert len(machine.ran) == 4 + 3 + 3
+
+
+def test_what_a_change_before_it_may_alter_is_read_again() -> None:
+    host, machine = fake({"b": "1", "c": "1"})
+    ops = [
+        Key(name="a", key="a", also=(("c", "2"),)),
+        Key(name="b", key="b"),
+        Key(name="c", key="c"),
+    ]
+    assert statuses(host.converge(*ops)) == ["changed", "ok", "changed"]
+    assert machine.state.keys["c"] == "1"
+
+
+def test_what_is_not_read_again_has_its_place_behind_a_stale_reading() -> None:
+    """And is decided with the rest, on the reading that there is."""
+
+    def meddle(trip: int, store: Store) -> None:
+        if trip == 2:
+            store.keys["c"] = "other"
+
+    host, machine = fake({"b": "1", "d": "1"}, before_trip=meddle)
+    ops = [Key(name=key, key=key) for key in "abcde"]
+    assert statuses(host.converge(*ops)) == ["changed", "ok", "changed", "ok", "changed"]
+    assert machine.state.keys["c"] == "1"
+    assert machine.state.log == ["a", "c", "e"]
+    assert host.session.trips == 3
+
+
+def test_what_is_not_read_again_is_skipped_behind_a_failure() -> None:
+    host, machine = fake({"b": "1", "d": "1"})
+    ops = [
+        Key(name="a", key="a"),
+        Key(name="b", key="b"),
+        Key(name="c", key="c", conduct=Conduct.FAILS),
+        Key(name="d", key="d"),
+    ]
+    assert statuses(host.converge(*ops)) == ["changed", "ok", "failed", "skipped"]
+    assert machine.state.log == ["a", "c"]
