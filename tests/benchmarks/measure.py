@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import time
 from dataclasses import dataclass
@@ -82,19 +83,19 @@ def run(
 def _wait(process: subprocess.Popen[bytes], limit: float) -> tuple[struct_rusage, int, int]:
     """wait4(2), with a limit; it alone tells what this child used, and its children."""
     peak = 0
-    look = 0.0
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            return usage, status, peak
-        now = time.monotonic()
-        if now > limit:
-            process.kill()
-            limit = float("inf")
-        if now > look:
-            look = now + _LOOK_S
+    ended = select.poll()
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        ended.register(descriptor, select.POLLIN)
+        while not ended.poll(_LOOK_S * 1000):
+            if time.monotonic() > limit:
+                process.kill()
+                limit = float("inf")
             peak = max(peak, *map(_memory, _family(process.pid)))
-        time.sleep(0.005)
+    finally:
+        os.close(descriptor)
+    _, status, usage = os.wait4(process.pid, 0)
+    return usage, status, peak
 
 
 def _family(pid: int) -> list[int]:

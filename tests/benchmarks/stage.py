@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -127,9 +128,14 @@ class Stage:
             self.counts = json.loads(counts.read_text("utf-8"))
 
     def clear(self) -> None:
-        """Take away what the tools made, but the directory that all of them would have to make."""
+        """Take away what the tools made, but the directory that all of them would have to make.
+
+        What earlier runs have left to be written to the disk is written now: whoever waits for
+        that of its own would wait for theirs.
+        """
         self._host.exec("rm", "-rf", BASE, "/root/.ansible", check=True)
         self._host.exec("mkdir", "-p", BASE, check=True)
+        os.sync()
 
     def _equip(self) -> None:
         drop_in = "/etc/ssh/sshd_config.d/bench.conf"
