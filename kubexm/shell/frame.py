@@ -440,8 +440,8 @@ def _reply(frame: Frame, out: _Frame, err: _Frame) -> FrameReply:
         case ["stale"]:
             reading = _plain(out.parts[1], err.parts[1], status, secret=secret)
             return GuardedReply(verdict=Verdict.STALE, reading=reading)
-        case ["change", "after"]:
-            code = int(out.parts[2].words[1])
+        case ["change", "after"] | ["after"]:  # the latter when it was killed before it began
+            code = int(out.parts[len(kinds)].words[1])
             change = _plain(out.parts[1], err.parts[1], code, secret=secret)
             if code != 0:
                 return GuardedReply(verdict=Verdict.FAILED, change=change)

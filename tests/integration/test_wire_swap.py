@@ -10,7 +10,18 @@ import pytest
 
 from kubexm.errors import DeadlineError
 from kubexm.runner.operations import FileContent
-from kubexm.shell import FILE, STATE, Guarded, GuardedReply, Reply, Script, Session, Verdict, quote
+from kubexm.shell import (
+    FILE,
+    STATE,
+    Guarded,
+    GuardedReply,
+    Library,
+    Reply,
+    Script,
+    Session,
+    Verdict,
+    quote,
+)
 from kubexm.shell.frame import digest
 from tests.integration.wire import SHELLS, USERLAND, machine, session_on
 
@@ -152,6 +163,27 @@ def test_a_deadline_ends_the_change_and_the_session(session: Session, tmp_path: 
     result = session.run((swap(tmp_path / "a", "sleep 60"),), deadline_s=1, grace_s=1)
     assert isinstance(result.ended_by, DeadlineError)
     assert (result.replies, session.broken) == ((), True)
+
+
+def test_a_process_that_is_killed_before_its_change_failed(
+    session: Session, tmp_path: Path
+) -> None:
+    """As the kernel does when memory runs out."""
+    die = Library(
+        "die", 'kx_die() { read -r kx_pid _ </proc/self/stat; kill -s KILL "$kx_pid"; }\n'
+    )
+    probe = Script("kx_content_state /nowhere -1", libraries=(STATE, die), answer="kx_die")
+    change = Script(f"touch {quote(str(tmp_path / 'ran'))}")
+    found = swapped(
+        session,
+        Guarded(probe=probe, expected=ABSENT, change=change, read_later=True),
+        swap(tmp_path / "a", "echo done"),
+    )
+    assert found == (
+        GuardedReply(verdict=Verdict.FAILED, change=Reply(exit_status=137)),
+        GuardedReply(verdict=Verdict.SKIPPED),
+    )
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_change_sees_no_token_and_leaves_the_loop_as_it_was(
