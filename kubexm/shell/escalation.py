@@ -131,7 +131,7 @@ def _become(escalation: Escalation, nonce: str, prompt: str, loop: str) -> str:
     program = (
         f'export LC_ALL=C; echo "$3 {_BEGUN}" >&2; '
         # root needs nobody's leave to stay root
-        f'if [ "$(id -u)" = 0 ] && [ "$5" = root ]; then exec {inner}; fi; '
+        'if [ "$(id -u)" = 0 ] && [ "$5" = root ]; then start=$1; shift; eval "$start"; fi; '
         f'command -v {escalation.method} >/dev/null || {{ echo "$3 {_ABSENT}" >&2; exit 127; }}; '
         f"exec {become}"
     )
