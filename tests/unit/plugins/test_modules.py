@@ -38,7 +38,7 @@ def test_modules_are_loaded_before_the_file_is_written() -> None:
     assert change.script.text == (
         "kx_modules_load overlay br-netfilter\n"
         "kx_status=$?; [ $kx_status = 0 ] || exit $kx_status\n"
-        "kx_replace /etc/modules-load.d/kubernetes.conf 644 root root ''"
+        "kx_replace /etc/modules-load.d/kubernetes.conf 644 root root"
     )
     assert change.script.payload == FILE.encode()
     assert change.diff == (

@@ -84,7 +84,7 @@ def test_everything_that_brings_swap_is_turned_off_and_swapoff_comes_last() -> N
     change = HANDLER.change(OP, HANDLER.read(OP, answer(*VM), LIVE), LIVE)
     assert change is not None
     assert change.script.text.splitlines() == [
-        "kx_replace /etc/fstab 644 '' '' ''",
+        "kx_replace /etc/fstab 644",
         "kx_status=$?; [ $kx_status = 0 ] || exit $kx_status",
         "kx_mask swap.target",
         "kx_status=$?; [ $kx_status = 0 ] || exit $kx_status",
@@ -221,7 +221,7 @@ def test_image_is_changed_without_a_manager() -> None:
     assert change is not None
     assert change.script.text.splitlines()[::2] == [
         "SYSTEMD_OFFLINE=1; export SYSTEMD_OFFLINE",
-        "kx_replace /etc/fstab 644 '' '' ''",
+        "kx_replace /etc/fstab 644",
         "systemctl disable zramswap.service",
         "kx_mask swap.target",
     ]
@@ -235,7 +235,7 @@ def test_host_without_systemd_has_fstab_only() -> None:
     change = HANDLER.change(OP, HANDLER.read(OP, answer("active /dev/vda2"), facts), facts)
     assert change is not None
     assert change.script.text.splitlines()[::2] == [
-        "kx_replace /etc/fstab 644 '' '' ''",
+        "kx_replace /etc/fstab 644",
         "kx_swapoff",
     ]
 

@@ -85,7 +85,7 @@ def test_what_differs_is_set_with_all_others_and_then_written_down() -> None:
         "kx_sysctl_set net/ipv4/ip_forward 1 net/bridge/bridge-nf-call-iptables 1 "
         "net/ipv4/tcp_rmem '4096 131072 6291456' fs/inotify/max_user_instances 8192\n"
         "kx_status=$?; [ $kx_status = 0 ] || exit $kx_status\n"
-        "kx_replace /etc/sysctl.d/99-kubernetes.conf 644 root root ''"
+        "kx_replace /etc/sysctl.d/99-kubernetes.conf 644 root root"
     )
     assert change.script.payload == made(*LINES).encode()
     assert change.diff.startswith(
