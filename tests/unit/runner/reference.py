@@ -1,7 +1,8 @@
 """What `converge` has to come to: the operations one by one, each with a shell of its own.
 
-The design departs from plain sequence in one place, and so does this: after an operation
-that did not converge, what the same batch had decided already is still applied.
+The design departs from plain sequence in two places, and so does this: after an operation
+that did not converge, what the same batch had decided already is still applied; and what was as
+it should be is not read again when no change of its batch alters what it depends on.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 from kubexm.errors import HostError, UnsupportedError
 from kubexm.facts import parse, script
 from kubexm.runner import Status
+from kubexm.runner.operation import overlaps
 from tests.unit.runner.keyed import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kubexm.facts import Facts
+    from kubexm.runner import Scope
+    from kubexm.runner.operation import AnyHandler
     from kubexm.shell import Reply, Script
     from tests.unit.runner.keyed import Key
 
@@ -41,10 +45,18 @@ def probes(operations: Sequence[Key], facts: Facts) -> list[Script]:
     return found
 
 
+def _is_settled(handler: AnyHandler, op: Key, reading: Reply, facts: Facts) -> bool:
+    try:
+        return handler.change(op, handler.read(op, reading, facts), facts) is None
+    except HostError:
+        return False
+
+
 def sequence(run: Callable[[Script], Reply], operations: Sequence[Key], facts: Facts) -> Expected:
     """Bring the machine to the state step by step, and count what the batches would cost."""
     statuses: list[Status] = []
     trips, batch, doomed = 1, False, False  # batch: one that changes things is under way
+    altered: Scope = frozenset()  # by that batch
     texts = probes(operations, facts)
     readings = [run(text) for text in texts]
     for number, op in enumerate(operations):
@@ -52,7 +64,12 @@ def sequence(run: Callable[[Script], Reply], operations: Sequence[Key], facts: F
             statuses += [] if doomed else [Status.FAILED]
             break
         handler = CATALOGUE.handler(op, CATALOGUE.family(facts), facts)
-        now = run(texts[number])
+        is_left_out = (
+            batch
+            and not overlaps(altered, op.touches())
+            and _is_settled(handler, op, readings[number], facts)
+        )
+        now = readings[number] if is_left_out else run(texts[number])
         if batch and now != readings[number]:  # stale: decided again on fresh readings
             batch = False
             if doomed:
@@ -71,6 +88,7 @@ def sequence(run: Callable[[Script], Reply], operations: Sequence[Key], facts: F
             trips += 3
             break
         trips += not batch
+        altered = op.alters() | (altered if batch else frozenset())
         batch = True
         if run(change.script).exit_status != 0:
             statuses.append(Status.FAILED)
