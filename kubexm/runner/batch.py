@@ -55,10 +55,11 @@ def cut(decisions: Sequence[Decision]) -> tuple[Sequence[Decision], Sequence[Dec
     return decisions[: first + 1], decisions[first + 1 :]
 
 
-def undisturbed(batch: Iterable[Decision]) -> frozenset[int]:
-    """Operations that are as they should be, and whose reading no change before them alters.
+def undisturbed(batch: Iterable[Decision], facts: Facts) -> frozenset[int]:
+    """Operations that are as they should be, and stay so behind the changes before them.
 
-    What was read before the batch is as true for them as for those in front of the first change.
+    What was read before the batch is as true for them as for those in front of the first change:
+    their readings are lasting (see `Script`), and none of these changes alters what they touch.
     """
     altered = _Altered()
     found: set[int] = set()
@@ -66,9 +67,13 @@ def undisturbed(batch: Iterable[Decision]) -> frozenset[int]:
         op = decision.bound.op
         if decision.change is not None:
             altered.add(op.alters())
-        elif decision.settled and not altered.meets(op.touches()):
+        elif decision.settled and _lasts(decision, facts) and not altered.meets(op.touches()):
             found.add(position)
     return frozenset(found)
+
+
+def _lasts(decision: Decision, facts: Facts) -> bool:
+    return decision.bound.probe(facts).lasting
 
 
 def with_undisturbed(

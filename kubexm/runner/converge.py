@@ -3,7 +3,8 @@
 Trip 1 reads everything. Trip 2 applies, in order, from the first operation that changes;
 each operation's reading is taken again on the machine and compared with the one that the
 decision rests on (optimistic concurrency), so a decision is never applied to a state that it
-was not made for. See DESIGN §5 for the rules by number.
+was not made for; but for lasting readings that no change of the batch alters. See DESIGN §5 for
+the rules by number.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class _Run:
         batch, later = cut(decisions)
         probes = [decision.bound.probe(facts) for decision in later]
         together = read_together(batch, facts)
-        left_out = undisturbed(batch)
+        left_out = undisturbed(batch, facts)
         frames: list[Frame] = [
             decision.guarded(facts, read_later=number in together)
             for number, decision in enumerate(batch)

@@ -440,10 +440,11 @@ def _reply(frame: Frame, out: _Frame, err: _Frame) -> FrameReply:
         case ["stale"]:
             reading = _plain(out.parts[1], err.parts[1], status, secret=secret)
             return GuardedReply(verdict=Verdict.STALE, reading=reading)
-        case ["change", "after"] | ["after"]:  # the latter when it was killed before it began
-            code = int(out.parts[len(kinds)].words[1])
-            change = _plain(out.parts[1], err.parts[1], code, secret=secret)
-            if code != 0:
+        case ["after"] | ["change", "after"]:
+            code = int(out.parts[-1].words[1])
+            change = _plain(out.parts[-2], err.parts[-2], code, secret=secret)
+            was_begun = "change" in kinds
+            if code != 0 or not was_begun:
                 return GuardedReply(verdict=Verdict.FAILED, change=change)
             if frame.read_later:
                 return GuardedReply(verdict=Verdict.CHANGED, change=change)

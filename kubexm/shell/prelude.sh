@@ -149,8 +149,8 @@ kx_abandon() {
   exit 9
 }
 
-# kx_eval SCRIPT INPUT: run a script in a subshell. INPUT is - for none, =TEXT for its stdin, :TEXT
-# for its variable kx_input, or the number of bytes that stand behind the program; what the script
+# kx_eval SCRIPT INPUT: run a script in a subshell. INPUT is - for none, =TEXT for its stdin and the
+# variable kx_input, :TEXT for the variable alone, or the number of bytes that stand behind the program; what the script
 # leaves unread of those is swallowed, so that the next frame starts where it should. kx_bytes tells
 # the script how much it is, because a pipe whose writer was killed ends like any other. With a + before the number the script reads the session's own stdin, which saves a pipe. It takes
 # exactly so much, whatever comes of it: with what it leaves or takes beyond, the session ends.
@@ -160,8 +160,11 @@ kx_eval() {
   case $2 in
   -) (kx_do "$1") </dev/null ;;
   =*)
-    kx_bytes=-
-    kx_print "${2#=}" 2>/dev/null | kx_do "$1"
+    kx_held "$2"
+    kx_print "$kx_input" 2>/dev/null | kx_do "$1"
+    kx_status=$?
+    unset kx_input
+    return "$kx_status"
     ;;
   :*)
     (
@@ -193,12 +196,7 @@ kx_eval() {
 kx_held() {
   # shellcheck disable=SC2034 # the script's
   kx_bytes=-
-  case $1 in
-  :*)
-    # shellcheck disable=SC2034 # likewise
-    kx_input=${1#:}
-    ;;
-  esac
+  case $1 in [=:]*) kx_input=${1#?} ;; esac
 }
 
 # kx_run NUMBER SCRIPT INPUT [ANSWER]: a plain frame. ANSWER is a function that is called with

@@ -129,9 +129,13 @@ class Script:
             state at that time. The scripts find it in variables, where they would start a
             process each.
         answer: A library's function, which may tell the answer without a process; see `kx_run`
-            in prelude.sh. Neither with a payload nor with `stays`.
+            in prelude.sh. Then `text` is one call of another one, which does not exit, and there
+            is neither a payload nor `stays`.
         in_variable: It looks for its payload in the variable `kx_input` first, which saves a pipe:
             that is set for a payload that is short, and then nothing is on stdin.
+        lasting: Of a probe: what it answers stays true until a change alters what its operation
+            touches, so that it need not be read again behind others. That is for readings that
+            take long, of operations whose scopes leave nothing out; a path may lead anywhere.
     """
 
     text: str
@@ -145,6 +149,7 @@ class Script:
     looks: tuple[tuple[str, str], ...] = ()
     answer: str = ""
     in_variable: bool = False
+    lasting: bool = False
 
     def __post_init__(self) -> None:
         if self.payload is not None and self.content is not None:
@@ -192,7 +197,7 @@ class Script:
             content=self.content if other.content is None else other.content,
             tied=self.tied or other.tied,
             looks=self.looks + other.looks,
-            in_variable=self.in_variable or other.in_variable,
+            in_variable=(other if self.stdin is None else self).in_variable,
         )
 
     def hidden(self) -> Script:

@@ -116,7 +116,7 @@ class AptRemoved:
 def _state(names: frozenset[str], *more: str) -> Script:
     """What asks for the state of packages; dpkg lists all of its own once for a batch."""
     script = APT.call("kx_apt_state", " ".join(sorted(names)), *more)
-    return replace(script, looks=(("kx_apt_look", "list"),))
+    return replace(script, looks=(("kx_apt_look", "list"),), lasting=True)
 
 
 def _installed(package: PackageState, candidates: dict[str, str]) -> PackageState:

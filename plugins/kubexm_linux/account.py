@@ -33,8 +33,8 @@ class AccountState:
 
     Args:
         uid: Its number.
-        group: The name of its primary group; empty when nobody asked for groups.
-        groups: All its groups, likewise.
+        group: The name of its primary group.
+        groups: All its groups.
         home: Its home directory.
         shell: Its login shell.
     """
@@ -58,7 +58,7 @@ class Groups:
     def probe(self, op: UserGroup, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        return ACCOUNT.call("kx_group_state", op.name)
+        return replace(ACCOUNT.call("kx_group_state", op.name), lasting=True)
 
     def read(self, op: UserGroup, reply: Reply, facts: Facts) -> GroupState:
         """See `Handler.read`."""
@@ -95,8 +95,7 @@ class Accounts:
     def probe(self, op: UserAccount, facts: Facts) -> Script:
         """See `Handler.probe`."""
         del facts
-        groups = ("groups",) if _asks_for_groups(op) else ()
-        return ACCOUNT.call("kx_account_state", op.name, *groups)
+        return replace(ACCOUNT.call("kx_account_state", op.name), lasting=True)
 
     def read(self, op: UserAccount, reply: Reply, facts: Facts) -> AccountState:
         """See `Handler.read`."""
@@ -104,10 +103,10 @@ class Accounts:
         lines = _text(op.label(), reply).splitlines()
         if not lines:
             return AccountState()
-        entry, groups = lines[0].split(":"), " ".join(lines[1:]).split()
+        entry, groups = lines[0].split(":"), lines[1].split()
         return AccountState(
             uid=entry[1],
-            group=groups[0] if groups else "",
+            group=groups[0],
             groups=frozenset(groups),
             home=entry[-2],
             shell=entry[-1],
@@ -169,10 +168,6 @@ class Accounts:
             script=Script.command("useradd", *flags, op.name),
             diff=fields_diff(op.label(), state, after),
         )
-
-
-def _asks_for_groups(op: UserAccount) -> bool:
-    return bool(op.group or op.groups)
 
 
 def _text(label: str, reply: Reply) -> str:

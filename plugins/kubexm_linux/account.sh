@@ -18,12 +18,12 @@ kx_group_state() {
   printf '%s' "$kx_line" | cut -d : -f 3
 }
 
-# kx_account_state NAME [GROUPS]: the entry of passwd without the password; with GROUPS a line with
-# the names of all groups, too, the primary one first. Nothing when there is no such user.
+# kx_account_state NAME: the entry of passwd without the password, and a line with the names of all
+# groups, the primary one first; nothing when there is no such user.
 kx_account_state() {
   kx_line=$(kx_entry passwd "$1") || return 1
   [ -n "$kx_line" ] || return 0
   kx_rest=${kx_line#*:}
   printf '%s\n' "${kx_line%%:*}:${kx_rest#*:}"
-  [ -z "${2-}" ] || id -Gn -- "$1"
+  id -Gn -- "$1"
 }

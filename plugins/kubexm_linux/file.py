@@ -37,14 +37,14 @@ class FileContents:
     def probe(self, op: FileContent, facts: Facts) -> Script:
         """See `Handler.probe`; a secret's content is never sent back, only its digest."""
         del facts
-        return probe_state(op.path, limit=_limit(op), known=_known(op))
+        limit = _limit(op)
+        return probe_state(op.path, limit=limit, known=_known(op, limit))
 
     def read(self, op: FileContent, reply: Reply, facts: Facts) -> PathState:
         """See `Handler.read`."""
         del facts
-        return read_state(
-            op.path, reply, limit=_limit(op), known=_known(op), owner=op.owner, group=op.group
-        )
+        limit, owners = _limit(op), {"owner": op.owner, "group": op.group}
+        return read_state(op.path, reply, limit=limit, known=_known(op, limit), **owners)
 
     def change(self, op: FileContent, state: PathState, facts: Facts) -> Change[PathState] | None:
         """See `Handler.change`."""
@@ -87,6 +87,7 @@ def _limit(op: FileContent) -> int:
     return -1 if op.is_secret else CONTENT_LIMIT
 
 
-def _known(op: FileContent) -> bytes | None:
+def _known(op: FileContent, limit: int) -> bytes | None:
     """The wanted content, unless it is never answered anyway."""
-    return op.data if len(op.data) <= _limit(op) else None
+    data = op.data
+    return data if len(data) <= limit else None

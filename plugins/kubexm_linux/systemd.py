@@ -89,7 +89,7 @@ class SystemdServices:
             return SYSTEMD.call("kx_unit_offline", op.unit)
         state = SYSTEMD.call("kx_unit_state", op.unit)
         if not op.restarted_after:
-            return state
+            return replace(state, lasting=True)
         return state.then(SYSTEMD.call("kx_unit_behind", op.unit, *op.restarted_after))
 
     def read(self, op: Service, reply: Reply, facts: Facts) -> UnitState:

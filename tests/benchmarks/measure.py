@@ -82,7 +82,7 @@ def run(
 
 def _wait(process: subprocess.Popen[bytes], limit: float) -> tuple[struct_rusage, int, int]:
     """wait4(2), with a limit; it alone tells what this child used, and its children."""
-    peak = 0
+    peak = max(map(_memory, _family(process.pid)))
     ended = select.poll()
     descriptor = os.pidfd_open(process.pid)
     try:

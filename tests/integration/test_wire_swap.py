@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,7 +172,9 @@ def test_a_process_that_is_killed_before_its_change_failed(
 ) -> None:
     """As the kernel does when memory runs out."""
     die = Library(
-        "die", 'kx_die() { read -r kx_pid _ </proc/self/stat; kill -s KILL "$kx_pid"; }\n'
+        "die",
+        "kx_die() {\n echo last words >&2\n read -r kx_pid _ </proc/self/stat\n"
+        ' kill -s KILL "$kx_pid"\n}\n',
     )
     probe = Script("kx_content_state /nowhere -1", libraries=(STATE, die), answer="kx_die")
     change = Script(f"touch {quote(str(tmp_path / 'ran'))}")
@@ -179,19 +183,54 @@ def test_a_process_that_is_killed_before_its_change_failed(
         Guarded(probe=probe, expected=ABSENT, change=change, read_later=True),
         swap(tmp_path / "a", "echo done"),
     )
-    assert found == (
-        GuardedReply(verdict=Verdict.FAILED, change=Reply(exit_status=137)),
-        GuardedReply(verdict=Verdict.SKIPPED),
-    )
+    assert [reply.verdict for reply in found] == [Verdict.FAILED, Verdict.SKIPPED]
+    assert found[0].change is not None
+    assert found[0].change.exit_status == 137
+    assert found[0].change.stderr.startswith(b"last words\n")
     assert not (tmp_path / "ran").exists()
+
+
+_DEAF = """
+import os, signal, sys
+if sys.argv[1] == "ignored":
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+else:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+os.execvp("env", ["env", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("how", ["ignored", "blocked"])
+@pytest.mark.parametrize("kind", [*SHELLS, USERLAND])
+def test_a_signal_that_never_comes_is_not_waited_for(tmp_path: Path, kind: str, how: str) -> None:
+    """A shell cannot trap what was ignored when it started."""
+    (tmp_path / "machine").mkdir()
+    whole = machine(kind, tmp_path / "machine")
+    deaf = replace(whole, prefix=(sys.executable, "-c", _DEAF, how, *whole.prefix))
+    there, ran = tmp_path / "there", tmp_path / "ran"
+    there.touch()
+    with session_on(deaf) as session:
+        found = swapped(session, swap(tmp_path / "a", "echo done"), swap(there, f"touch {ran}"))
+        more = swapped(session, swap(there, f"touch {ran}"), swap(ran, f"touch {ran}"))
+    assert [reply.verdict for reply in found] == [Verdict.CHANGED, Verdict.STALE]
+    assert [reply.verdict for reply in more] == [Verdict.STALE, Verdict.STALE]
+    assert not ran.exists()
+
+
+def test_a_payload_stays_with_the_script_that_it_is_for(session: Session) -> None:
+    reads, looks = Script("cat", payload=b"hello"), Script("echo x", in_variable=True)
+    assert session.ask(reads.then(looks)).stdout == b"hellox\n"
 
 
 def test_a_change_sees_no_token_and_leaves_the_loop_as_it_was(
     session: Session, tmp_path: Path
 ) -> None:
-    texts = ('set; echo "${kx_token-none}"', "(exit 3); cd /; umask 077; set -C")
+    show = 'echo "$PWD $(umask) $-"'
+    texts = ('set; echo "${kx_token-none}"', "cd /tmp; umask 077; set -Cf", show)
+    before = session.ask(Script(show))
     found = swapped(session, *(swap(tmp_path / "a", text) for text in texts))
-    assert [reply.verdict for reply in found] == [Verdict.CHANGED] * 2
+    assert [reply.verdict for reply in found] == [Verdict.CHANGED] * 3
+    assert found[2].change == before
     assert found[0].change is not None
     assert found[0].change.text.endswith("\nnone\n")
 

@@ -84,3 +84,10 @@ class UserAccount(Operation):
         """See `Operation.touches`."""
         own = frozenset({f"user:{self.name}", "file:/etc/passwd", "file:/etc/group"})
         return own | scope("group", self.groups | {self.group or self.name})
+
+    def alters(self) -> Scope:
+        """See `Operation.alters`: useradd(8) copies files into a home that it makes."""
+        if not self.create_home:
+            return self.touches()
+        home = self.home or f"/home/{self.name}"
+        return self.touches() | scope("file", {home, f"{home}/*"})

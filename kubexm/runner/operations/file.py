@@ -71,6 +71,12 @@ def file_scope(path: str) -> Scope:
     return frozenset(names)
 
 
+def _owner_scope(owner: str, group: str) -> Scope:
+    """Whose number an owner's name and a group's stand for."""
+    user = {f"user:{owner}", "file:/etc/passwd"} if owner else set()
+    return frozenset(user | ({f"group:{group}", "file:/etc/group"} if group else set()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContent(Operation):
     """A regular file with this content, mode and owner.
@@ -149,6 +155,10 @@ class FileContent(Operation):
 
     def touches(self) -> Scope:
         """See `Operation.touches`."""
+        return file_scope(self.path) | _owner_scope(self.owner, self.group)
+
+    def alters(self) -> Scope:
+        """See `Operation.alters`."""
         return file_scope(self.path)
 
 
@@ -178,7 +188,7 @@ class Directory(Operation):
 
     def touches(self) -> Scope:
         """See `Operation.touches`."""
-        return frozenset({f"file:{self.path}"})
+        return frozenset({f"file:{self.path}"}) | _owner_scope(self.owner, self.group)
 
     def alters(self) -> Scope:
         """See `Operation.alters`: what is made below it may get its group from it."""

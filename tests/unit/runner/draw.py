@@ -37,6 +37,7 @@ def _operation(draw: st.DrawFn, *, with_facts: bool) -> Key:
         takes_payload=draw(st.booleans()),
         flaps=draw(st.integers(0, 19)) == 0,
         answered=draw(st.booleans()),
+        lasting=draw(st.booleans()),
     )
 
 

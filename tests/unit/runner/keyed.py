@@ -76,6 +76,7 @@ class Key(Operation):
         secret: The value, instead of `value`.
         hides: Its handler calls the probe secret, though it holds no `Secret`.
         answered: Its probe may be answered without a process, so that it is read late.
+        lasting: Its probe is, so that it may not be read again.
         directory: Of the keys, on a real machine.
     """
 
@@ -94,6 +95,7 @@ class Key(Operation):
     secret: Secret | None = None
     hides: bool = False
     answered: bool = False
+    lasting: bool = False
     directory: str = "-"
 
     @property
@@ -157,7 +159,7 @@ class KeyHandler:
         """See `Handler.probe`."""
         reads = op.reads + ((facts.hostname,) if op.by_fact is ByFact.PROBE else ())
         flap = [["keys_flap", op.directory]] if op.flaps else []
-        script = _script(["keys_get", op.directory, *reads], *flap)
+        script = replace(_script(["keys_get", op.directory, *reads], *flap), lasting=op.lasting)
         if op.answered and not op.flaps:
             script = replace(script, answer="false")  # never is
         return script.hidden() if op.hides else script

@@ -2,7 +2,7 @@
 
 The design departs from plain sequence in two places, and so does this: after an operation
 that did not converge, what the same batch had decided already is still applied; and what was as
-it should be is not read again when no change of its batch alters what it depends on.
+it should be and lasting is not read again when no change of its batch alters what it depends on.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def sequence(run: Callable[[Script], Reply], operations: Sequence[Key], facts: F
         handler = CATALOGUE.handler(op, CATALOGUE.family(facts), facts)
         is_left_out = (
             batch
+            and op.lasting
             and not overlaps(altered, op.touches())
             and _is_settled(handler, op, readings[number], facts)
         )

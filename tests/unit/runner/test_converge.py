@@ -259,16 +259,26 @@ def test_a_fault_of_a_handler_fails_its_operation_and_leaves_the_others_outcomes
 
 def test_what_no_change_before_it_alters_is_not_read_again() -> None:
     host, machine = fake({"b": "1", "d": "1"})
-    ops = [Key(name=key, key=key) for key in "abcd"]
+    ops = [Key(name=key, key=key, lasting=True) for key in "abcd"]
     assert statuses(host.converge(*ops)) == ["changed", "ok", "changed", "ok"]
     assert len(machine.ran) == 4 + 3 + 3
+
+
+def test_what_does_not_last_is_read_again_behind_any_change() -> None:
+    """Its scope may leave something out, as what a path leads to."""
+    host, machine = fake({"b": "1"})
+    assert statuses(host.converge(Key(name="a", key="a"), Key(name="b", key="b"))) == [
+        "changed",
+        "ok",
+    ]
+    assert len(machine.ran) == 2 + 3 + 1
 
 
 def test_what_a_change_before_it_may_alter_is_read_again() -> None:
     host, machine = fake({"b": "1", "c": "1"})
     ops = [
         Key(name="a", key="a", also=(("c", "2"),)),
-        Key(name="b", key="b"),
+        Key(name="b", key="b", lasting=True),
         Key(name="c", key="c"),
     ]
     assert statuses(host.converge(*ops)) == ["changed", "ok", "changed"]
@@ -283,7 +293,7 @@ def test_what_is_not_read_again_has_its_place_behind_a_stale_reading() -> None:
             store.keys["c"] = "other"
 
     host, machine = fake({"b": "1", "d": "1"}, before_trip=meddle)
-    ops = [Key(name=key, key=key) for key in "abcde"]
+    ops = [Key(name=key, key=key, lasting=True) for key in "abcde"]
     assert statuses(host.converge(*ops)) == ["changed", "ok", "changed", "ok", "changed"]
     assert machine.state.keys["c"] == "1"
     assert machine.state.log == ["a", "c", "e"]
@@ -294,9 +304,9 @@ def test_what_is_not_read_again_is_skipped_behind_a_failure() -> None:
     host, machine = fake({"b": "1", "d": "1"})
     ops = [
         Key(name="a", key="a"),
-        Key(name="b", key="b"),
+        Key(name="b", key="b", lasting=True),
         Key(name="c", key="c", conduct=Conduct.FAILS),
-        Key(name="d", key="d"),
+        Key(name="d", key="d", lasting=True),
     ]
     assert statuses(host.converge(*ops)) == ["changed", "ok", "failed", "skipped"]
     assert machine.state.log == ["a", "c"]

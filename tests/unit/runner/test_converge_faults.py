@@ -55,7 +55,7 @@ LATE = tuple(replace(op, answered=True) for op in ABCD)
 
 def test_changes_that_nobody_has_read_are_unknown_and_say_why() -> None:
     """They are read together at the end of the batch, which is where the link is lost."""
-    host, machine = fake({"c": "1"}, faults=[Fault.lost(trip=2, frame=4)])
+    host, machine = fake({"c": "1"}, faults=[Fault.lost(trip=2, frame=5)])
     outcomes = host.converge(*LATE)
     assert machine.state.log == ["a", "b", "d"]
     assert statuses(outcomes) == ["changed", "unknown", "ok", "unknown"]
