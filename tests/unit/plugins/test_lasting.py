@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubexm.facts import Facts, Init, OsRelease, PackageManager
+from kubexm.facts import Facts, Init, OperatingSystem, PackageManager
 from kubexm.runner import Catalogue, Operation, overlaps
 from kubexm.runner.operations import (
     Directory,
@@ -20,7 +20,7 @@ from kubexm.runner.operations import (
 )
 
 HOST = Facts(
-    os=OsRelease(id="debian", version_id="12"),
+    os=OperatingSystem(id="debian", version_id="12"),
     init=Init.SYSTEMD,
     package_manager=PackageManager.APT,
     tools=frozenset({"useradd"}),
@@ -56,7 +56,7 @@ def test_what_takes_long_to_read_lasts(op: Operation) -> None:
         SymbolicLink(path="/a", target="/b"),
         LineInFile(path="/a", line="x"),
         PathAbsent(path="/a"),
-        Service(name="cron", restarted_after=frozenset({"/etc/crontab"})),
+        Service(name="cron", restarted_after=("/etc/crontab",)),
     ],
     ids=lambda op: type(op).__name__,
 )
