@@ -82,9 +82,9 @@ kx_store() {
   [ -d "$kx_originals" ] || (umask 077 && mkdir -p -- "$kx_originals")
 }
 
-# kx_self: who we are, once, and with which umask files are made. Sets kx_euid, as `id -u` says it,
+# kx_identity: who we are, once, and with which umask files are made. Sets kx_euid, as `id -u` says it,
 # and kx_umask, without a process where the kernel tells it (Linux 4.7).
-kx_self() {
+kx_identity() {
   kx_umask=
   while read -r kx_key kx_word kx_euid _; do
     case $kx_key in
@@ -94,7 +94,7 @@ kx_self() {
   done </proc/self/status
   [ -n "$kx_umask" ] || kx_umask=$(umask)
 }
-kx_self
+kx_identity
 
 # kx_is_root: whether the effective user is root.
 kx_is_root() { [ "$kx_euid" = 0 ]; }

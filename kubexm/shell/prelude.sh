@@ -150,10 +150,12 @@ kx_abandon() {
 }
 
 # kx_eval SCRIPT INPUT: run a script in a subshell. INPUT is - for none, =TEXT for its stdin and the
-# variable kx_input, :TEXT for the variable alone, or the number of bytes that stand behind the program; what the script
-# leaves unread of those is swallowed, so that the next frame starts where it should. kx_bytes tells
-# the script how much it is, because a pipe whose writer was killed ends like any other. With a + before the number the script reads the session's own stdin, which saves a pipe. It takes
-# exactly so much, whatever comes of it: with what it leaves or takes beyond, the session ends.
+# variable kx_input, :TEXT for the variable alone, or the number of bytes that stand behind the
+# program; what the script leaves unread of those is swallowed, so that the next frame starts where it
+# should. kx_bytes tells the script how much it is, because a pipe whose writer was killed ends like
+# any other. With a + before the number the script reads the session's own stdin, which saves a pipe.
+# It takes exactly so much, whatever comes of it: with what it leaves or takes beyond, the session
+# ends.
 kx_eval() {
   kx_bytes=$2
   kx_flush
