@@ -1,4 +1,4 @@
-"""The far end of the wire, in Python: what prelude.sh does with the frames of a batch."""
+"""The far end of the wire, in Python: what prelude.sh and guard.sh do with a batch."""
 
 from __future__ import annotations
 
